@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_KERNELS_KERNELS_H
+#define BM_KERNELS_KERNELS_H
+
+/*
+ * The table of kernels.  kernels.def lists each kernel once; `ref` fills every
+ * entry and is the specification; a faster level overlays the entries it has
+ * (dispatch.c), chosen at run time by what the CPU *and* the system grant.
+ *
+ * Contract for all kernels: pointers need only the alignment of their element
+ * type unless said otherwise; inputs and outputs do not overlap unless said
+ * otherwise; nothing is read or written beyond the n elements named.
+ *
+ * One arithmetic per output: a kernel's result depends only on the operands of
+ * that output, in an order fixed per level.  It never depends on how many rows
+ * or columns are computed together, nor on the thread count.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "kernels/types.h"
+
+/*
+ * Activations in 8 bits.  A row of n floats becomes n / 32 blocks of act_q8 or
+ * n / 256 blocks of act_q8k; quants are clamped to -127..127.
+ */
+struct act_q8 {			/* 32 values */
+	float	 d;		/* x = d * q */
+	int32_t	 sum;		/* of q */
+	int8_t	 q[32];
+};
+
+struct act_q8k {		/* 256 values */
+	float	 d;
+	int16_t	 sum[16];	/* of q, per 16 */
+	int8_t	 q[256];
+};
+
+/* sum of w[i] * x[i]; n a multiple of the type's block_n.  act is float,
+ * act_q8 or act_q8k as types.def says. */
+typedef float (*kern_dot_fn)(const void *w, const void *act, size_t n);
+/* blocks -> floats, exactly as the format defines them */
+typedef void (*kern_unpack_fn)(const void *w, float *out, size_t n);
+
+struct kern_table {
+	kern_dot_fn	 dot[TYPE_LIMIT];
+	kern_unpack_fn	 unpack[TYPE_LIMIT];
+#define K(name, ret, args, what) ret (*name) args;
+#include "kernels/kernels.def"
+#undef K
+};
+
+/* The table in force; kern_init must have been called. */
+extern const struct kern_table *kern;
+
+/*
+ * Choose the level: the best the machine has, or the one named by the
+ * environment variable BIGMODEL_CPU ("ref", "avx2").  A level the machine
+ * lacks is an error.
+ */
+int		 kern_init(struct cause *cause) BM_MUST_CHECK;
+/* As kern_init, for a level by name (tests). */
+int		 kern_init_level(const char *level, struct cause *cause)
+		    BM_MUST_CHECK;
+/* "ref", "avx2"... of the table in force. */
+const char	*kern_level(void);
+/* The level an entry of the table in force comes from, for `show kernels`:
+ * i counts over all entries, name gets the kernel's; NULL past the end. */
+const char	*kern_describe(size_t i, const char **name);
+
+#endif
