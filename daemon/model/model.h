@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_MODEL_MODEL_H
+#define BM_MODEL_MODEL_H
+
+/*
+ * A model: a checked file, its tokenizer, and its forward pass over a batch of
+ * rows.  A row is (token, position, sequence); rows of several sequences go
+ * through the weights together.  Keys and values live in pages of 32 positions
+ * (model/kv.h).  What a row computes never depends on the other rows, on how a
+ * prompt was cut into batches, or on the number of threads.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "kernels/pool.h"
+#include "model/gguf.h"
+#include "model/kv.h"
+#include "model/tokenizer.h"
+
+struct model;
+
+struct model_desc {
+	char		 architecture[32];
+	char		 type[16];	/* of most weights: "Q4_K" */
+	uint64_t	 n_params;
+	uint64_t	 file_bytes;
+	uint64_t	 weight_bytes;
+	uint32_t	 n_ctx_train;
+	uint32_t	 n_vocab;
+	uint32_t	 n_embd;
+	uint32_t	 n_layer;
+	uint32_t	 n_head;
+	uint32_t	 n_head_kv;
+	uint32_t	 head_dim;
+	uint32_t	 n_ff;
+	uint32_t	 n_expert;
+	uint32_t	 n_expert_used;
+	float		 bits_per_weight;
+	uint64_t	 kv_bytes_per_token;
+};
+
+struct batch_row {
+	uint32_t	 token;
+	uint32_t	 pos;		/* == what the sequence holds already,
+					 * counting earlier rows of the batch */
+	struct kv_seq	*seq;
+	bool		 wants_output;	/* logits (or hidden state) of it */
+};
+
+struct batch {
+	struct batch_row *rows;
+	size_t		 n;
+};
+
+/* The part of a model that needs no weights: reads and checks metadata,
+ * tokenizer and tensor shapes.  Takes *g on success only. */
+int	 model_open(struct gguf **g, struct model **out, struct cause *cause)
+	    BM_MUST_CHECK;
+void	 model_free(struct model **m);
+
+const struct model_desc	*model_desc(const struct model *m);
+const struct gguf	*model_gguf(const struct model *m);
+const struct tokenizer	*model_tokenizer(const struct model *m);
+
+/* Scratch of one caller for batches of up to max_rows rows. */
+struct model_run;
+int	 model_run_new(const struct model *m, struct pool *pool,
+	    struct kv_pool *kv, size_t max_rows, struct model_run **out,
+	    struct cause *cause) BM_MUST_CHECK;
+void	 model_run_free(struct model_run **r);
+uint64_t model_run_bytes(const struct model_run *r);
+
+/*
+ * One step.  The sequences must have room (kv_seq_reserve).  logits: n_vocab
+ * floats for each row that wants_output, in row order; may be NULL.  hidden:
+ * n_embd floats likewise, the normalised last hidden state; may be NULL.
+ * Afterwards each sequence holds its rows.  Tokens must be below n_vocab.
+ */
+void	 model_forward(struct model_run *r, const struct batch *b,
+	    float *logits, float *hidden);
+
+#endif
