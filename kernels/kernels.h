@@ -66,6 +66,9 @@ int		 kern_init_level(const char *level, struct cause *cause)
 		    BM_MUST_CHECK;
 /* "ref", "avx2"... of the table in force. */
 const char	*kern_level(void);
+/* The levels there are, ascending, whether or not this machine has them; NULL
+ * past the end. */
+const char	*kern_level_name(size_t i);
 /* The level an entry of the table in force comes from, for `show kernels`:
  * i counts over all entries, name gets the kernel's; NULL past the end. */
 const char	*kern_describe(size_t i, const char **name);

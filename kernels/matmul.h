@@ -31,7 +31,8 @@ struct act_rows {
 	size_t		 n_rows;
 	size_t		 n;		/* elements a row */
 	size_t		 stride;
-	void		*q8;		/* scratch of act_rows_bytes, or NULL */
+	void		*q8;		/* n_rows * act_row_bytes of scratch, or NULL
+					   when no matrix asks for that form */
 	void		*q8k;
 	unsigned	 have;		/* bit per enum act_form */
 };

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Elementwise kernels and reductions over one row.  Sums are in double.
+ */
+#include "config.h"
+
+#include "kernels/ref/ref.h"
+
+#include <math.h>
+
+#include "kernels/half.h"
+
+static void
+axpy_f16(float a, const uint16_t *x, float *y, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		y[i] += a * f16_to_f32(x[i]);
+}
+
+static void
+add(const float *x, float *y, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		y[i] += x[i];
+}
+
+static void
+rms_norm(const float *x, const float *w, float *out, size_t n, float eps)
+{
+	double sum = 0;
+	float scale;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		sum += (double)x[i] * x[i];
+	scale = (float)(1.0 / sqrt(sum / (double)n + eps));
+	for (i = 0; i < n; i++)
+		out[i] = x[i] * scale * w[i];
+}
+
+/* A row that is -infinity everywhere has nothing to attend to: zeros. */
+static void
+softmax(float *x, size_t n)
+{
+	float max = -INFINITY;
+	double sum = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (x[i] > max)
+			max = x[i];
+	for (i = 0; i < n; i++) {
+		x[i] = max == -INFINITY ? 0 : expf(x[i] - max);
+		sum += x[i];
+	}
+	for (i = 0; i < n && sum > 0; i++)
+		x[i] = (float)(x[i] / sum);
+}
+
+static void
+silu_mul(const float *gate, const float *up, float *out, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		out[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+}
+
+/* 0 when there is no element but NaN. */
+static size_t
+argmax(const float *x, size_t n)
+{
+	size_t i, best = n;
+
+	for (i = 0; i < n; i++)
+		if (!isnan(x[i]) && (best == n || x[i] > x[best]))
+			best = i;
+	return best == n ? 0 : best;
+}
+
+void
+ref_table_vec(struct kern_table *t)
+{
+	t->axpy_f16 = axpy_f16;
+	t->add = add;
+	t->rms_norm = rms_norm;
+	t->softmax = softmax;
+	t->silu_mul = silu_mul;
+	t->argmax = argmax;
+}
+
+void
+ref_table(struct kern_table *t)
+{
+	ref_table_dot(t);
+	ref_table_unpack(t);
+	ref_table_quant(t);
+	ref_table_vec(t);
+}
