@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_GATE_GATE_H
+#define BM_GATE_GATE_H
+
+/*
+ * What the gate knows: configuration, models, workers, requests, counters.
+ * core.c changes it; admin.c, the HTTP routes and the line sessions read it
+ * through these functions.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hist.h"
+#include "base/map.h"
+#include "base/queue.h"
+#include "gate/request.h"
+#include "wire/conf.h"
+
+struct ev_loop;
+struct chan;
+struct stats;
+
+TAILQ_HEAD(request_list, request);
+
+struct gate_worker {
+	uint32_t	 id;
+	uint32_t	 pid;
+	struct chan	*chan;		/* NULL: no link */
+	struct gate_model *model;
+	char		*variant;
+	char		 state[16];	/* as the master says */
+	bool		 is_ready;	/* linked and MODEL_INFO received */
+	uint32_t	 n_running;
+	uint32_t	 n_parallel;
+	uint32_t	 restarts;
+	int64_t		 started_ms;
+	char		 cpu_level[16];
+	float		 tokens_per_s;	/* last LOAD */
+	uint32_t	 kv_pages_used;
+	uint32_t	 kv_pages;
+	struct request_list running;
+	TAILQ_ENTRY(gate_worker) entry;
+};
+TAILQ_HEAD(worker_list, gate_worker);
+
+struct gate_model {
+	char		*name;
+	char		*variant;
+	char		*path;
+	char		 state[16];	/* starting, loading, ready, failed... */
+	char		*reason;	/* why it is in that state; "" */
+	uint32_t	 workers_min;
+	uint32_t	 workers_max;
+	uint32_t	 n_threads;
+	int64_t		 created_s;
+	bool		 is_going;	/* being unloaded: no new requests */
+	/* of the last MODEL_INFO */
+	char		 architecture[32];
+	char		 type[16];
+	uint64_t	 n_params;
+	uint64_t	 file_bytes;
+	uint64_t	 memory_bytes;
+	uint32_t	 n_ctx;
+	uint32_t	 n_vocab;
+	struct request_list queue;	/* waiting, oldest first */
+	size_t		 n_queued;
+	struct hist	 ttft;
+	struct hist	 duration;
+	uint64_t	 n_requests;
+	uint64_t	 n_errors;
+	uint64_t	 prompt_tokens;
+	uint64_t	 completion_tokens;
+	TAILQ_ENTRY(gate_model) entry;
+};
+TAILQ_HEAD(model_list, gate_model);
+
+struct gate {
+	struct ev_loop	*loop;
+	struct conf	 conf;
+	struct chan	*master;
+	struct chan	*reqlog;	/* NULL while there is none */
+	struct model_list models;
+	struct worker_list workers;
+	struct map	 requests;	/* id -> struct request */
+	size_t		 n_queued;
+	size_t		 n_running;
+	size_t		 n_connections;
+	char		 state[16];	/* starting, ready, draining */
+	bool		 is_draining;
+	uint32_t	 master_pid;
+	int64_t		 started_ms;
+	char		 http_addr[64];
+	struct stats	*stats;
+};
+
+/* NULL name: the first model.  NULL when there is none of that name. */
+struct gate_model	*gate_model_find(struct gate *g, const char *name);
+/* Is every model ready (and at least one there) and the daemon not draining? */
+bool			 gate_is_ready(const struct gate *g);
+/* The tenant whose key this is; NULL when none.  *needed tells whether any
+ * tenant has a key, that is, whether clients must show one. */
+const struct conf_tenant *gate_tenant(const struct gate *g, struct slice key,
+			    bool *needed);
+/* Requests of a model that run now. */
+size_t			 gate_model_running(const struct gate *g,
+			    const struct gate_model *m);
+
+/* ---- what the protocols offer to the loop (client_io.c, admin_io.c) ---- */
+
+/* A listening socket from the master; takes fd.  One call a kind and reload:
+ * a new socket of the same kind and address replaces the old. */
+void	 clients_listen(struct gate *g, enum listen_kind kind, int fd,
+	    const char *addr);
+/* New requests are refused from now on; connections without requests close
+ * once their answer is out. */
+void	 clients_drain(struct gate *g);
+void	 admin_listen(struct gate *g, int fd);
+
+/* ---- what core.c offers to admin ---- */
+
+/* Ask the master or reqlog on behalf of an admin connection.  each is called
+ * for every RECORD or PROC frame, end exactly once; both get arg.  Returns a
+ * ticket for gate_ask_forget, 0 when the other side is away (end was called
+ * with BM_EOVERLOAD). */
+typedef void (*ask_each_fn)(void *arg, unsigned type, struct cur body);
+typedef void (*ask_end_fn)(void *arg, int code, const char *text);
+uint32_t gate_ask(struct gate *g, enum role whom, enum msg_type type,
+	    const void *m, ask_each_fn each, ask_end_fn end, void *arg);
+/* Ask a ready worker of any model (KERNELS). */
+uint32_t gate_ask_worker(struct gate *g, enum msg_type type, const void *m,
+	    ask_each_fn each, ask_end_fn end, void *arg);
+void	 gate_ask_forget(struct gate *g, uint32_t ticket);
+/* Write an event row (operator's commands; uid -1: nobody's). */
+void	 gate_event(struct gate *g, const char *kind, const char *subject,
+	    const char *text, int64_t uid);
+
+#endif
