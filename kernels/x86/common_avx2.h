@@ -5,6 +5,8 @@
 /* What the AVX2 files share.  Reductions have one fixed order. */
 
 #include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* ((0+4) + (2+6)) + ((1+5) + (3+7)) */
@@ -85,6 +87,47 @@ scale_f16(const void *p)
 
 	memcpy(&h, p, sizeof(h));
 	return _cvtsh_ss(h);
+}
+
+static inline __m256i
+load_32(const void *p)
+{
+	return _mm256_loadu_si256((const __m256i *)p);
+}
+
+static inline __m128i
+load_16(const void *p)
+{
+	return _mm_loadu_si128((const __m128i *)p);
+}
+
+/* 16 bytes: their low nibbles, then their high ones. */
+static inline __m256i
+load_nibbles(const uint8_t *qs)
+{
+	__m128i b = load_16(qs);
+
+	return _mm256_and_si256(_mm256_set1_epi8(15),
+	    _mm256_set_m128i(_mm_srli_epi16(b, 4), b));
+}
+
+/*
+ * Pairwise sums of products of 32 bytes, 16 bits each.  u is unsigned and a
+ * within -127 .. 127; exact while u <= 128, for 2 * 128 * 127 < 2^15.
+ */
+static inline __m256i
+products_u8(__m256i u, __m256i a)
+{
+	return _mm256_maddubs_epi16(u, a);
+}
+
+/* As products_u8, for signed w: |w| times a with the sign of w.  -128 is fine
+ * as a weight (its magnitude is 128 unsigned) but not as an activation. */
+static inline __m256i
+products_i8(__m256i w, __m256i a)
+{
+	return _mm256_maddubs_epi16(_mm256_abs_epi8(w),
+	    _mm256_sign_epi8(a, w));
 }
 
 #endif

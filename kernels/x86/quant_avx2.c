@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Activations to 8 bits and halves, the same bits as ref.  The largest
+ * magnitude is found on the bit patterns, where infinities and NaN are larger
+ * than every number.  |x| <= max makes |x * (127 / max)| round to 127 at most,
+ * so the saturating packs never saturate.
+ */
+#include "config.h"
+
+#include "kernels/x86/avx2.h"
+
+#include <math.h>
+
+#include "kernels/half.h"
+#include "kernels/x86/common_avx2.h"
+
+static inline __m256i
+max_magnitude(__m256i max, const float *x)
+{
+	const __m256i mask = _mm256_set1_epi32(0x7fffffff);
+
+	return _mm256_max_epi32(max, _mm256_and_si256(mask, load_32(x)));
+}
+
+static uint32_t
+max_bits(const float *x, size_t n)
+{
+	__m256i max = _mm256_setzero_si256();
+	__m128i m;
+	size_t i;
+
+	for (i = 0; i < n; i += 8)
+		max = max_magnitude(max, x + i);
+	m = _mm_max_epi32(_mm256_castsi256_si128(max),
+	    _mm256_extracti128_si256(max, 1));
+	m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4e));
+	m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0xb1));
+	return (uint32_t)_mm_cvtsi128_si32(m);
+}
+
+static inline __m256i
+round_8(const float *x, __m256 inverse)
+{
+	return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), inverse));
+}
+
+/* 32 floats to 32 bytes, in order. */
+static inline __m256i
+round_32(const float *x, __m256 inverse)
+{
+	__m256i ab = _mm256_packs_epi32(round_8(x, inverse),
+	    round_8(x + 8, inverse));
+	__m256i cd = _mm256_packs_epi32(round_8(x + 16, inverse),
+	    round_8(x + 24, inverse));
+
+	/* the packs worked on halves: quads are at 0 4 1 5 2 6 3 7 */
+	return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd),
+	    _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+/* Sums of four neighbours. */
+static inline __m256i
+sums_4(__m256i q)
+{
+	return _mm256_madd_epi16(_mm256_set1_epi16(1),
+	    _mm256_maddubs_epi16(_mm256_set1_epi8(1), q));
+}
+
+static inline int32_t
+sum_i32(__m256i v)
+{
+	__m128i s = _mm_add_epi32(_mm256_castsi256_si128(v),
+	    _mm256_extracti128_si256(v, 1));
+
+	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
+	return _mm_cvtsi128_si32(s);
+}
+
+/* d of a block whose largest magnitude has these bits; 0 or NaN when there is
+ * nothing to round. */
+static inline int
+has_scale(uint32_t bits, float *d)
+{
+	float max = f32_from_bits(bits);
+
+	if (bits >= 0x7f800000) {
+		*d = NAN;
+		return 0;
+	}
+	if (max < 0x1p-100f) {
+		*d = 0;
+		return 0;
+	}
+	*d = max / 127.0f;
+	return 1;
+}
+
+static void
+quantize_q8(const float *x, struct act_q8 *out, size_t n)
+{
+	for (; n > 0; n -= 32, x += 32, out++) {
+		uint32_t bits = max_bits(x, 32);
+		__m256i q = _mm256_setzero_si256();
+
+		if (has_scale(bits, &out->d))
+			q = round_32(x, _mm256_set1_ps(127.0f /
+			    f32_from_bits(bits)));
+		_mm256_storeu_si256((__m256i *)out->q, q);
+		out->sum = sum_i32(sums_4(q));
+	}
+}
+
+/* Sums of 16 of four times 32 bytes, as 8 lanes in order. */
+static inline __m256i
+sums_16(const int8_t *q)
+{
+	__m256i ab = _mm256_hadd_epi32(sums_4(load_32(q)),
+	    sums_4(load_32(q + 32)));
+	__m256i cd = _mm256_hadd_epi32(sums_4(load_32(q + 64)),
+	    sums_4(load_32(q + 96)));
+
+	return _mm256_permutevar8x32_epi32(_mm256_hadd_epi32(ab, cd),
+	    _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+static void
+quantize_q8k(const float *x, struct act_q8k *out, size_t n)
+{
+	size_t i;
+
+	for (; n > 0; n -= 256, x += 256, out++) {
+		uint32_t bits = max_bits(x, 256);
+		__m256i sums;
+
+		if (!has_scale(bits, &out->d)) {
+			memset(out->q, 0, sizeof(out->q));
+			memset(out->sum, 0, sizeof(out->sum));
+			continue;
+		}
+		for (i = 0; i < 256; i += 32)
+			_mm256_storeu_si256((__m256i *)(out->q + i), round_32(
+			    x + i, _mm256_set1_ps(127.0f /
+			    f32_from_bits(bits))));
+		sums = _mm256_packs_epi32(sums_16(out->q),
+		    sums_16(out->q + 128));
+		_mm256_storeu_si256((__m256i *)out->sum,
+		    _mm256_permute4x64_epi64(sums, 0xd8));
+	}
+}
+
+static void
+f32_to_f16(const float *x, uint16_t *out, size_t n)
+{
+	uint16_t part[8];
+	size_t i;
+
+	for (i = 0; i + 8 <= n; i += 8)
+		_mm_storeu_si128((__m128i *)(out + i), _mm256_cvtps_ph(
+		    _mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+	if (i == n)
+		return;
+	_mm_storeu_si128((__m128i *)part, _mm256_cvtps_ph(
+	    load_tail_f32(x + i, n - i), _MM_FROUND_TO_NEAREST_INT));
+	memcpy(out + i, part, (n - i) * sizeof(*out));
+}
+
+void
+avx2_overlay_quant(struct kern_table *t)
+{
+	t->quantize_q8 = quantize_q8;
+	t->quantize_q8k = quantize_q8k;
+	t->f32_to_f16 = f32_to_f16;
+}
