@@ -38,6 +38,8 @@ struct model_desc {
 	uint32_t	 n_ff;
 	uint32_t	 n_expert;
 	uint32_t	 n_expert_used;
+	uint32_t	 pooling;	/* <arch>.pooling_type: 0 none, 1 mean,
+					 * 2 first token, 3 last token */
 	float		 bits_per_weight;
 	uint64_t	 kv_bytes_per_token;
 };
@@ -55,14 +57,15 @@ struct batch {
 	size_t		 n;
 };
 
-/* The part of a model that needs no weights: reads and checks metadata,
- * tokenizer and tensor shapes.  Takes *g on success only. */
+/* Reads and checks metadata, tokenizer and tensor shapes; kern_init must have
+ * been called.  Takes *g on success only. */
 int	 model_open(struct gguf **g, struct model **out, struct cause *cause)
 	    BM_MUST_CHECK;
 void	 model_free(struct model **m);
 
 const struct model_desc	*model_desc(const struct model *m);
 const struct gguf	*model_gguf(const struct model *m);
+/* NULL when the file has none, or one of a kind we can't do. */
 const struct tokenizer	*model_tokenizer(const struct model *m);
 
 /* Scratch of one caller for batches of up to max_rows rows. */

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "model/experts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "kernels/kernels.h"
+
+/* n_rows * n elements, or NULL. */
+static void *
+alloc_rows(size_t n_rows, size_t n, size_t element_bytes, uint64_t *n_bytes)
+{
+	size_t count;
+	void *p;
+
+	if (!size_mul(n_rows, n, &count) ||
+	    (p = try_calloc(count, element_bytes)) == NULL)
+		return NULL;
+	*n_bytes += count * element_bytes;
+	return p;
+}
+
+int
+experts_run_init(struct experts_run *e, const struct hparams *h,
+    size_t max_rows, uint64_t *n_bytes)
+{
+	size_t n_used = h->n_expert_used;
+
+	e->probs = alloc_rows(max_rows, h->n_expert, sizeof(float), n_bytes);
+	e->chosen = alloc_rows(max_rows, n_used, sizeof(uint32_t), n_bytes);
+	e->chosen_weight = alloc_rows(max_rows, n_used, sizeof(float),
+	    n_bytes);
+	e->by_expert = alloc_rows(max_rows, n_used, sizeof(*e->by_expert),
+	    n_bytes);
+	e->first = alloc_rows(1, (size_t)h->n_expert + 1, sizeof(size_t),
+	    n_bytes);
+	e->in = alloc_rows(max_rows, h->n_embd, sizeof(float), n_bytes);
+	e->out = alloc_rows(max_rows, h->n_embd, sizeof(float), n_bytes);
+	if (e->probs == NULL || e->chosen == NULL ||
+	    e->chosen_weight == NULL || e->by_expert == NULL ||
+	    e->first == NULL || e->in == NULL || e->out == NULL)
+		return BM_ENOMEM;
+	return 0;
+}
+
+void
+experts_run_fini(struct experts_run *e)
+{
+	free(e->probs);
+	free(e->chosen);
+	free(e->chosen_weight);
+	free(e->by_expert);
+	free(e->first);
+	free(e->in);
+	free(e->out);
+	memset(e, 0, sizeof(*e));
+}
+
+static bool
+is_chosen(const uint32_t *chosen, size_t n, uint32_t expert)
+{
+	for (size_t i = 0; i < n; i++)
+		if (chosen[i] == expert)
+			return true;
+	return false;
+}
+
+/*
+ * The n_used most probable experts, the lowest number on ties, and their
+ * probabilities scaled to the sum 1.  Always gives different experts, even
+ * when the probabilities are NaN.
+ */
+static void
+choose(const struct hparams *h, const float *probs, uint32_t *chosen,
+    float *weight)
+{
+	float sum = 0;
+
+	for (uint32_t i = 0; i < h->n_expert_used; i++) {
+		uint32_t best = UINT32_MAX;
+
+		for (uint32_t j = 0; j < h->n_expert; j++)
+			if (!is_chosen(chosen, i, j) &&
+			    (best == UINT32_MAX || probs[j] > probs[best]))
+				best = j;
+		chosen[i] = best;
+		weight[i] = probs[best];
+		sum += weight[i];
+	}
+	for (uint32_t i = 0; i < h->n_expert_used; i++)
+		weight[i] = weight[i] / sum * h->expert_scale;
+}
+
+/* Counting sort of all (row, choice) by expert; rows stay in order. */
+static void
+group(struct experts_run *e, const struct hparams *h, size_t n_rows)
+{
+	size_t n = n_rows * h->n_expert_used, at = 0;
+
+	memset(e->first, 0, ((size_t)h->n_expert + 1) * sizeof(*e->first));
+	for (size_t i = 0; i < n; i++)
+		e->first[e->chosen[i]]++;
+	for (uint32_t j = 0; j <= h->n_expert; j++) {
+		size_t count = e->first[j];
+
+		e->first[j] = at;
+		at += count;
+	}
+	for (size_t i = 0; i < n; i++)
+		e->by_expert[e->first[e->chosen[i]]++] = (struct expert_row){
+		    (uint32_t)(i / h->n_expert_used), e->chosen_weight[i] };
+	/* Each has moved on to the begin of the next. */
+	memmove(e->first + 1, e->first, h->n_expert * sizeof(*e->first));
+	e->first[0] = 0;
+}
+
+/* One expert on its rows, added to theirs of y. */
+static void
+run_expert(struct experts_run *e, struct pool *pool,
+    const struct feed_forward *f, const struct hparams *h,
+    struct act_rows *a, const float *x, const struct expert_row *rows,
+    size_t n_rows, float *gate, float *up, float *y)
+{
+	const struct matrix *const w[] = { &f->gate, &f->up };
+	float *const out[] = { gate, up };
+	const size_t strides[] = { h->n_ff, h->n_ff };
+	size_t n_embd = h->n_embd;
+
+	for (size_t i = 0; i < n_rows; i++)
+		memcpy(e->in + i * n_embd, x + rows[i].row * n_embd,
+		    n_embd * sizeof(*x));
+	act_rows_set(a, e->in, n_rows, n_embd, n_embd);
+	matmul_many(pool, w, out, strides, 2, a);
+	for (size_t i = 0; i < n_rows; i++)
+		kern->silu_mul(gate + i * h->n_ff, up + i * h->n_ff,
+		    gate + i * h->n_ff, h->n_ff);
+	act_rows_set(a, gate, n_rows, h->n_ff, h->n_ff);
+	matmul(pool, &f->down, a, e->out, n_embd);
+	for (size_t i = 0; i < n_rows; i++) {
+		const float *from = e->out + i * n_embd;
+		float *to = y + rows[i].row * n_embd;
+
+		for (size_t j = 0; j < n_embd; j++)
+			to[j] += rows[i].weight * from[j];
+	}
+}
+
+void
+experts_forward(struct experts_run *e, struct pool *pool,
+    const struct layer *l, const struct hparams *h, struct act_rows *a,
+    const float *x, size_t n_rows, float *gate, float *up, float *y)
+{
+	size_t n_embd = h->n_embd;
+
+	act_rows_set(a, x, n_rows, n_embd, n_embd);
+	matmul(pool, &l->router, a, e->probs, h->n_expert);
+	for (size_t i = 0; i < n_rows; i++) {
+		float *probs = e->probs + i * h->n_expert;
+
+		kern->softmax(probs, h->n_expert);
+		choose(h, probs, e->chosen + i * h->n_expert_used,
+		    e->chosen_weight + i * h->n_expert_used);
+	}
+	group(e, h, n_rows);
+	memset(y, 0, n_rows * n_embd * sizeof(*y));
+	for (uint32_t j = 0; j < h->n_expert; j++) {
+		size_t first = e->first[j], n = e->first[j + 1] - first;
+
+		if (n > 0)
+			run_expert(e, pool, &l->experts[j], h, a, x,
+			    e->by_expert + first, n, gate, up, y);
+	}
+}

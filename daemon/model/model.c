@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "model/model_impl.h"
+
+/*
+ * A file without a tokenizer, or with one of a kind we can't do, still
+ * computes from tokens; then *out stays NULL.
+ */
+static int
+open_tokenizer(const struct gguf *g, uint32_t n_vocab, struct tokenizer **out,
+    struct cause *cause)
+{
+	struct tokenizer *t;
+	int r;
+
+	if (gguf_find(g, "tokenizer.ggml.model") == NULL)
+		return 0;
+	if ((r = tokenizer_open(g, &t, cause)) != 0)
+		return r == BM_EUNSUP ? 0 : r;
+	if (tokenizer_n_vocab(t) != n_vocab) {
+		r = cause_set(cause, BM_EFORMAT,
+		    "the tokenizer has %u tokens, token_embd.weight has %u",
+		    tokenizer_n_vocab(t), n_vocab);
+		tokenizer_free(&t);
+		return r;
+	}
+	*out = t;
+	return 0;
+}
+
+/* The type that most elements of matrices have. */
+static const char *
+main_type(const struct gguf *g)
+{
+	uint64_t n[TYPE_LIMIT] = { 0 };
+	uint32_t best = 0;
+
+	for (size_t i = 0; i < gguf_n_tensors(g); i++) {
+		const struct gguf_tensor *t = gguf_tensor_at(g, i);
+
+		if (t->n_dims > 1)
+			n[t->type_id] += t->n_elements;
+	}
+	for (uint32_t i = 1; i < TYPE_LIMIT; i++)
+		if (n[i] > n[best])
+			best = i;
+	return type_info(best)->name;
+}
+
+static void
+describe(struct model *m)
+{
+	const struct hparams *h = &m->h;
+	struct model_desc *d = &m->desc;
+
+	str_copy(d->architecture, h->architecture, sizeof(d->architecture));
+	str_copy(d->type, main_type(m->gguf), sizeof(d->type));
+	for (size_t i = 0; i < gguf_n_tensors(m->gguf); i++) {
+		const struct gguf_tensor *t = gguf_tensor_at(m->gguf, i);
+
+		d->n_params += t->n_elements;
+		d->weight_bytes += t->n_bytes;
+	}
+	d->file_bytes = gguf_file_bytes(m->gguf);
+	d->bits_per_weight = d->n_params == 0 ? 0 :
+	    (float)(8.0 * (double)d->weight_bytes / (double)d->n_params);
+	d->n_ctx_train = h->n_ctx_train;
+	d->n_vocab = h->n_vocab;
+	d->n_embd = h->n_embd;
+	d->n_layer = h->n_layer;
+	d->n_head = h->n_head;
+	d->n_head_kv = h->n_head_kv;
+	d->head_dim = h->head_dim;
+	d->n_ff = h->n_ff;
+	d->n_expert = h->n_expert;
+	d->n_expert_used = h->n_expert_used;
+	d->pooling = h->pooling;
+	d->kv_bytes_per_token = (uint64_t)h->n_layer * h->n_head_kv *
+	    h->head_dim * 2 * sizeof(uint16_t);
+}
+
+int
+model_open(struct gguf **g, struct model **out, struct cause *cause)
+{
+	struct model *m = xcalloc(1, sizeof(*m));
+	int r;
+
+	if ((r = hparams_read(*g, &m->h, cause)) != 0 ||
+	    (r = weights_bind(*g, &m->h, &m->w, cause)) != 0 ||
+	    (r = open_tokenizer(*g, m->h.n_vocab, &m->tokenizer,
+	    cause)) != 0) {
+		model_free(&m);
+		return r;
+	}
+	rope_init(&m->rope, &m->h.rope, m->w.rope_freqs);
+	m->gguf = *g;
+	*g = NULL;
+	describe(m);
+	*out = m;
+	return 0;
+}
+
+void
+model_free(struct model **mp)
+{
+	struct model *m = *mp;
+
+	if (m == NULL)
+		return;
+	*mp = NULL;
+	rope_fini(&m->rope);
+	weights_fini(&m->w);
+	tokenizer_free(&m->tokenizer);
+	gguf_free(&m->gguf);
+	free(m);
+}
+
+const struct model_desc *
+model_desc(const struct model *m)
+{
+	return &m->desc;
+}
+
+const struct gguf *
+model_gguf(const struct model *m)
+{
+	return m->gguf;
+}
+
+const struct tokenizer *
+model_tokenizer(const struct model *m)
+{
+	return m->tokenizer;
+}
