@@ -6,6 +6,9 @@
  * Chat messages to one prompt text, for the fixed forms in common use.  The
  * form is recognised by marks in the file's tokenizer.chat_template; a file
  * without a template, or with one that is not recognised, gets ChatML.
+ *
+ * The prompt has no leading BOS: the tokenizer adds it (add_special), and the
+ * special tokens in the prompt must be parsed (parse_special).
  */
 
 #include <stddef.h>
