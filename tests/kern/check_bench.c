@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kernels reach on one core, data in the near caches: the best of
+ * several timed runs.  Figures for people, never a test.
+ */
+#include "config.h"
+
+#include "check.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "kernels/matmul.h"
+
+#define N	4096
+#define ROWS	32
+#define RUNS	40
+
+static volatile float sink;
+
+static double
+best_ns(void (*fn)(void *), void *arg)
+{
+	uint64_t from, ns, best = UINT64_MAX;
+	int i;
+
+	for (i = 0; i < RUNS; i++) {
+		from = clock_now_ns();
+		fn(arg);
+		ns = clock_now_ns() - from;
+		best = MEM_MIN(best, ns);
+	}
+	return (double)MEM_MAX(best, UINT64_C(1));
+}
+
+struct dot_bench {
+	kern_dot_fn	 dot;
+	const uint8_t	*w;
+	const void	*act;
+	size_t		 row_bytes;
+};
+
+static void
+run_dot(void *arg)
+{
+	const struct dot_bench *b = arg;
+	float sum = 0;
+	size_t r;
+
+	for (r = 0; r < ROWS; r++)
+		sum += b->dot(b->w + r * b->row_bytes, b->act, N);
+	sink = sum;
+}
+
+static void
+bench_dot(const char *level, enum tensor_type t)
+{
+	const struct type_info *info = type_info(t);
+	struct dot_bench b = { kern->dot[t], NULL, NULL,
+	    type_row_bytes(t, N) };
+	uint8_t *w = xmalloc(ROWS * b.row_bytes);
+	float *x = xcalloc(N, sizeof(*x));
+	void *act = xmalloc(act_row_bytes(ACT_F32, N));
+	struct rng r = { 1 };
+	double ns;
+
+	fill_blocks(&r, t, w, (size_t)ROWS * N, 0, false);
+	fill_floats(&r, SHAPE_RANDOM, x, N);
+	b.w = w;
+	b.act = info->act == ACT_F32 ? (void *)x : act;
+	if (info->act == ACT_Q8)
+		kern->quantize_q8(x, act, N);
+	if (info->act == ACT_Q8K)
+		kern->quantize_q8k(x, act, N);
+	ns = best_ns(run_dot, &b);
+	printf("# %-5s dot %-7s %7.2f GB/s of weights %8.2f GFLOP/s\n", level,
+	    info->name, (double)(ROWS * b.row_bytes) / ns,
+	    2.0 * ROWS * N / ns);
+	free(w);
+	free(x);
+	free(act);
+}
+
+static struct row_bench {
+	float		 x[N], y[N], out[N];
+	uint16_t	 h[N];
+	_Alignas(8) char act[N * sizeof(float)];
+} *row;
+
+static void
+run_row(void *arg)
+{
+	switch (*(int *)arg) {
+	case 0: kern->quantize_q8(row->x, (void *)row->act, N); break;
+	case 1: kern->quantize_q8k(row->x, (void *)row->act, N); break;
+	case 2: kern->axpy_f16(0.5f, row->h, row->out, N); break;
+	case 3: kern->f32_to_f16(row->x, row->h, N); break;
+	case 4: kern->add(row->x, row->out, N); break;
+	case 5: kern->rms_norm(row->x, row->y, row->out, N, 1e-5f); break;
+	case 6: kern->softmax(row->y, N); break;
+	case 7: kern->silu_mul(row->x, row->y, row->out, N); break;
+	case 8: sink = (float)kern->argmax(row->x, N); break;
+	}
+}
+
+static void
+bench_rows(const char *level, const char *pattern)
+{
+	static const char *const names[] = {
+		"quantize_q8", "quantize_q8k", "axpy_f16", "f32_to_f16", "add",
+		"rms_norm", "softmax", "silu_mul", "argmax"
+	};
+	struct rng r = { 2 };
+	double ns;
+	int i;
+
+	row = xcalloc(1, sizeof(*row));
+	fill_floats(&r, SHAPE_RANDOM, row->x, N);
+	fill_floats(&r, SHAPE_RANDOM, row->y, N);
+	for (i = 0; i < (int)N_ELEMENTS(names); i++) {
+		if (fnmatch(pattern, names[i], 0) != 0)
+			continue;
+		ns = best_ns(run_row, &i);
+		printf("# %-5s %-12s %8.1f ns a row of %d\n", level, names[i],
+		    ns, N);
+	}
+	free(row);
+}
+
+void
+bench_level(const char *level, const char *pattern)
+{
+	char name[64];
+	uint32_t t;
+
+	for (t = 0; t < TYPE_LIMIT; t++) {
+		if (type_info(t) == NULL)
+			continue;
+		snprintf(name, sizeof(name), "dot %s", type_info(t)->name);
+		if (fnmatch(pattern, name, 0) == 0)
+			bench_dot(level, (enum tensor_type)t);
+	}
+	bench_rows(level, pattern);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Quantisation of activations and conversion to halves: every level gives the
+ * same bits as ref, and ref is right by definition-independent properties.
+ */
+#include "config.h"
+
+#include "check.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/half.h"
+#include "kernels/matmul.h"
+
+#define MAX_N 2048
+#define N_HOSTILE 6
+
+/* Put an infinity, a NaN, a signalling NaN, the largest number, the smallest
+ * denormal or values halfway between two quants somewhere. */
+static void
+make_hostile(struct rng *r, float *x, size_t n, int kind)
+{
+	static const uint32_t bits[] = {
+		0x7f800000, 0xffc00001, 0x7f800001, 0x7f7fffff, 1
+	};
+	size_t i;
+
+	if (n == 0)
+		return;
+	if (kind < 5) {
+		x[rng_u64(r) % n] = f32_from_bits(bits[kind]);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		x[i] = (float)((int)(rng_u64(r) % 254) - 127) + 0.5f;
+	for (i = 0; i < n; i += 32)
+		x[i] = 127;
+}
+
+/* Of ref, where d is a number: no value is off by more than half a step. */
+static bool
+half_a_step(struct check *c, enum act_form form, const float *x,
+    const void *act, size_t n)
+{
+	const struct act_q8 *q8 = act;
+	const struct act_q8k *q8k = act;
+	double d, q;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		d = form == ACT_Q8 ? q8[i / 32].d : q8k[i / 256].d;
+		q = form == ACT_Q8 ? q8[i / 32].q[i % 32] :
+		    q8k[i / 256].q[i % 256];
+		if (isnan(d))
+			continue;
+		if (fabs(q) > 127)
+			return fail(c, "quant %g", q);
+		if (fabs(x[i] - d * q) > d * 0.50002 + 0x1p-100)
+			return fail(c, "%g became %g", (double)x[i], d * q);
+	}
+	return true;
+}
+
+static void
+quantize(const struct kern_table *t, enum act_form form, const float *x,
+    void *out, size_t n)
+{
+	if (form == ACT_Q8)
+		t->quantize_q8(x, out, n);
+	else
+		t->quantize_q8k(x, out, n);
+}
+
+static bool
+try_quantize(struct check *c, enum act_form form, size_t n, enum shape shape,
+    int hostile)
+{
+	static _Alignas(8) char want[MAX_N / 32 * sizeof(struct act_q8)];
+	struct rng r = rng_of(c, n, (uint64_t)shape * 16 + (uint64_t)hostile);
+	enum place place = (enum place)(rng_u64(&r) % PLACE_LIMIT);
+	size_t bytes = act_row_bytes(form, n);
+	float *x = area_get(AREA_X, place, n * sizeof(*x), 4);
+	void *got = area_get(AREA_OUT, place, bytes, 4);
+
+	try_input(c, "n %zu, %s, hostile value %d", n, shape_name(shape),
+	    hostile);
+	fill_floats(&r, shape, x, n);
+	if (hostile < N_HOSTILE)
+		make_hostile(&r, x, n, hostile);
+	quantize(c->ref, form, x, want, n);
+	quantize(c->now, form, x, got, n);
+	if (memcmp(got, want, bytes) != 0)
+		return fail(c, "bits differ from ref");
+	return half_a_step(c, form, x, got, n) && areas_whole(c);
+}
+
+static bool
+check_quantize(struct check *c, enum act_form form)
+{
+	size_t block = form == ACT_Q8 ? 32 : 256, n;
+	int shape, hostile;
+
+	for (n = 0; n <= MAX_N; n += n < 8 * block ? block : 7 * block)
+		for (shape = 0; shape < SHAPE_LIMIT; shape++)
+			for (hostile = 0; hostile <= N_HOSTILE; hostile++)
+				if (!try_quantize(c, form, n, shape, hostile))
+					return false;
+	return true;
+}
+
+bool
+check_quantize_q8(struct check *c)
+{
+	return check_quantize(c, ACT_Q8);
+}
+
+bool
+check_quantize_q8k(struct check *c)
+{
+	return check_quantize(c, ACT_Q8K);
+}
+
+/* Between neighbouring halves: the midpoint goes to the even one, the floats
+ * beside it to the nearer one. */
+static bool
+halves_round(struct check *c)
+{
+	uint32_t h;
+	uint16_t got[4];
+	float x[4];
+
+	for (h = 0; h < 0x7bff; h++) {
+		double mid = ((double)f16_to_f32((uint16_t)h) +
+		    f16_to_f32((uint16_t)(h + 1))) / 2;
+
+		try_input(c, "between halves %04x and %04x", h, h + 1);
+		x[0] = f16_to_f32((uint16_t)h);
+		x[1] = nextafterf((float)mid, 0);
+		x[2] = (float)mid;
+		x[3] = nextafterf((float)mid, INFINITY);
+		c->now->f32_to_f16(x, got, 4);
+		if (got[0] != h || got[1] != h || got[2] != h + (h & 1) ||
+		    got[3] != h + 1)
+			return fail(c, "got %04x %04x %04x %04x", got[0],
+			    got[1], got[2], got[3]);
+	}
+	x[0] = 65519.996f;
+	x[1] = 65520;
+	x[2] = -INFINITY;
+	x[3] = -0x1p-26f;
+	try_input(c, "limits of halves");
+	c->now->f32_to_f16(x, got, 4);
+	if (got[0] != 0x7bff || got[1] != 0x7c00 || got[2] != 0xfc00 ||
+	    got[3] != 0x8000)
+		return fail(c, "got %04x %04x %04x %04x", got[0], got[1],
+		    got[2], got[3]);
+	return true;
+}
+
+bool
+check_f32_to_f16(struct check *c)
+{
+	uint16_t want[MAX_N], *got;
+	size_t i, k, n;
+	float *x;
+
+	for (k = 0; k < n_odd_lengths * 16; k++) {
+		struct rng r = rng_of(c, k, 16);
+		enum place place = (enum place)(k % PLACE_LIMIT);
+
+		n = odd_lengths[k / 16];
+		try_input(c, "n %zu, random bits, round %zu", n, k % 16);
+		x = area_get(AREA_X, place, n * sizeof(*x), 4);
+		got = area_get(AREA_OUT, place, n * sizeof(*got), 2);
+		for (i = 0; i < n; i++)
+			x[i] = f32_from_bits((uint32_t)rng_u64(&r));
+		/* halves' exponents are rare among random bits */
+		for (i = 0; i < n; i += 2)
+			x[i] = ldexpf(rng_float(&r),
+			    (int)(rng_u64(&r) % 48) - 28);
+		c->ref->f32_to_f16(x, want, n);
+		c->now->f32_to_f16(x, got, n);
+		if (memcmp(got, want, n * sizeof(*got)) != 0)
+			return fail(c, "bits differ from ref");
+		if (!areas_whole(c))
+			return false;
+	}
+	return halves_round(c);
+}
