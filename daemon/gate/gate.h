@@ -16,17 +16,21 @@
 #include "base/map.h"
 #include "base/queue.h"
 #include "gate/request.h"
+#include "gate/stats.h"
 #include "wire/conf.h"
 
 struct ev_loop;
 struct chan;
-struct stats;
+struct gate;
+struct rows;
+struct sched_heap;
 
 TAILQ_HEAD(request_list, request);
 
 struct gate_worker {
 	uint32_t	 id;
 	uint32_t	 pid;
+	struct gate	*gate;
 	struct chan	*chan;		/* NULL: no link */
 	struct gate_model *model;
 	char		*variant;
@@ -40,6 +44,12 @@ struct gate_worker {
 	float		 tokens_per_s;	/* last LOAD */
 	uint32_t	 kv_pages_used;
 	uint32_t	 kv_pages;
+	uint64_t	 load_ns;	/* when that LOAD came */
+	char		*model_name;	/* also when model is NULL */
+	bool		 is_draining;	/* the master wants it idle */
+	bool		 was_idle;	/* WORKER_IDLE has been sent */
+	struct map	 ending;	/* ids given up; their ENDED is awaited,
+					 * n_running counts them still */
 	struct request_list running;
 	TAILQ_ENTRY(gate_worker) entry;
 };
@@ -56,6 +66,8 @@ struct gate_model {
 	uint32_t	 n_threads;
 	int64_t		 created_s;
 	bool		 is_going;	/* being unloaded: no new requests */
+	bool		 was_idle;	/* MODEL_IDLE has been sent */
+	bool		 is_dispatching;
 	/* of the last MODEL_INFO */
 	char		 architecture[32];
 	char		 type[16];
@@ -64,8 +76,15 @@ struct gate_model {
 	uint64_t	 memory_bytes;
 	uint32_t	 n_ctx;
 	uint32_t	 n_vocab;
+	char		 chat_form[16];
 	struct request_list queue;	/* waiting, oldest first */
-	size_t		 n_queued;
+	struct request_list asides;	/* not RUN: wait for any worker */
+	size_t		 n_queued;	/* in both */
+	size_t		 n_live;	/* queued or running */
+	double		 mean_ms;	/* of recent requests, for retry_ms */
+	struct rate	 token_rate;
+	struct hist	 queue_time;
+	uint64_t	 n_by_status[STATS_N_STATUS];
 	struct hist	 ttft;
 	struct hist	 duration;
 	uint64_t	 n_requests;
@@ -75,6 +94,14 @@ struct gate_model {
 	TAILQ_ENTRY(gate_model) entry;
 };
 TAILQ_HEAD(model_list, gate_model);
+
+/* Requests a tenant has in the daemon. */
+struct tenant_use {
+	char		*name;
+	size_t		 n_live;
+	TAILQ_ENTRY(tenant_use) entry;
+};
+TAILQ_HEAD(tenant_list, tenant_use);
 
 struct gate {
 	struct ev_loop	*loop;
@@ -93,6 +120,20 @@ struct gate {
 	int64_t		 started_ms;
 	char		 http_addr[64];
 	struct stats	*stats;
+
+	/* the core's own */
+	uint64_t	 last_id;
+	struct tenant_list tenants;
+	struct rows	*rows;		/* not yet confirmed by reqlog */
+	uint64_t	 reqlog_lost_ns;	/* since when reqlog is NULL */
+	int		 log_code;	/* last LOG_STATE; 0: it can write */
+	char		 log_text[128];
+	bool		 log_has_dropped;	/* said in this backlog */
+	struct sched_heap *deadlines;
+	struct map	 asks;		/* ticket -> struct ask */
+	uint32_t	 last_ticket;
+	uint32_t	 drain_seq;	/* of the master's DRAIN */
+	uint64_t	 drain_end_ns;	/* 0: no limit */
 };
 
 /* NULL name: the first model.  NULL when there is none of that name. */

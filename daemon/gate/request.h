@@ -24,6 +24,7 @@
 #include "wire/msg.h"
 
 struct request;
+struct tenant_use;
 
 enum request_kind {
 	REQUEST_GENERATE,	/* RUN */
@@ -91,8 +92,10 @@ struct request {
 	size_t		 n_own;
 	uint64_t	 id;		/* the gate's number, never 0 */
 	struct gate_worker *worker;	/* NULL while queued */
+	int32_t		 last_worker;	/* its id, -1: it never ran */
 	struct gate_model *on_model;
-	uint32_t	*generated;	/* tokens whose text was delivered */
+	uint32_t	*generated;	/* tokens whose text was delivered,
+					 * little endian as on the wire */
 	size_t		 n_generated;
 	size_t		 cap_generated;
 	struct buf	 output;	/* text delivered, for the log */
@@ -104,6 +107,12 @@ struct request {
 	uint64_t	 dispatched_ns;
 	uint64_t	 first_output_ns;
 	uint64_t	 deadline_ns;	/* 0: none */
+	size_t		 heap_at;	/* 1 + place among the deadlines */
+	struct tenant_use *use;
+	uint32_t	 prompt_tokens;	/* of STARTED */
+	uint32_t	 cached_tokens;
+	unsigned	 n_holds;	/* callbacks that run now */
+	bool		 is_over;	/* free it when they are done */
 	TAILQ_ENTRY(request) entry;
 };
 
@@ -113,6 +122,8 @@ struct gate;
  * top_k 40, top_p 0.95, min_p 0.05, no penalties, repeat_last_n 64, n_probs
  * -1, add_special 1). */
 struct request	*request_new(enum request_kind kind);
+/* Only for one that was never submitted. */
+void		 request_free(struct request *r);
 /* A copy of n bytes that lives as long as the request. */
 void		*request_own(struct request *r, const void *p, size_t n);
 /*

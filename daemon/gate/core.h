@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_GATE_CORE_H
+#define BM_GATE_CORE_H
+
+/*
+ * What the parts of the core say to each other: core.c runs requests, links.c
+ * holds the channels to master, workers and reqlog, journal.c writes rows,
+ * asks.c carries questions.
+ */
+
+#include "gate/gate.h"
+#include "wire/chan_io.h"
+
+/* ---- core.c ---- */
+
+/* Start what can start. */
+void	 core_dispatch(struct gate *g, struct gate_model *m);
+/* The worker's link ended: its requests wait again, or end. */
+void	 core_worker_lost(struct gate *g, struct gate_worker *w);
+/* Its model can't be served: end what waits (and, with all, what runs). */
+void	 core_model_end(struct gate *g, struct gate_model *m, int code,
+	    const char *text, bool all);
+/* A frame of a worker about a request. */
+void	 core_frame(struct gate *g, struct gate_worker *w,
+	    const struct frame *f);
+/* The live request of that uuid, or NULL. */
+struct request	*core_find_uuid(const struct gate *g, const char *uuid);
+/* End everything there is. */
+void	 core_end_all(struct gate *g, int code, const char *text);
+/* End what is past its deadline. */
+void	 core_deadlines(struct gate *g, uint64_t now_ns);
+
+/* ---- links.c ---- */
+
+void	 links_init(struct gate *g, struct ev_loop *loop, int master_fd);
+/* Ten times a second: deadlines, the end of a drain. */
+void	 links_tick(struct gate *g, uint64_t now_ns);
+/* Tell the master what has become idle. */
+void	 links_check_idle(struct gate *g);
+
+/* ---- journal.c ---- */
+
+/* The row of a request that ends. */
+void	 journal_request(struct gate *g, const struct request *r,
+	    const struct request_result *res);
+/* Forward an event of the master. */
+void	 journal_event(struct gate *g, const struct msg_event *m);
+/* Send what the window allows. */
+void	 journal_pump(struct gate *g);
+/* A new link: everything unconfirmed goes again. */
+void	 journal_link(struct gate *g, struct chan *c);
+void	 journal_lost(struct gate *g);
+void	 journal_frame(struct gate *g, const struct frame *f);
+
+/* ---- asks.c ---- */
+
+/* Is the frame an answer to a question?  Then it has been handed on. */
+bool	 asks_frame(struct gate *g, const struct frame *f);
+/* The other end of c is gone: its questions end. */
+void	 asks_lost(struct gate *g, const struct chan *c);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "gate/gate.h"
+
+#include <string.h>
+
+#include "wire/chan_io.h"
+
+struct gate_model *
+gate_model_find(struct gate *g, const char *name)
+{
+	struct gate_model *m;
+
+	if (name == NULL || *name == '\0') {
+		TAILQ_FOREACH(m, &g->models, entry) {
+			if (!m->is_going)
+				return m;
+		}
+		return TAILQ_FIRST(&g->models);
+	}
+	TAILQ_FOREACH(m, &g->models, entry) {
+		if (strcmp(m->name, name) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+static bool
+has_ready_worker(const struct gate *g, const struct gate_model *m)
+{
+	const struct gate_worker *w;
+
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (w->model == m && w->is_ready && !w->is_draining)
+			return true;
+	}
+	return false;
+}
+
+bool
+gate_is_ready(const struct gate *g)
+{
+	const struct gate_model *m;
+	size_t n = 0;
+
+	if (g->is_draining)
+		return false;
+	TAILQ_FOREACH(m, &g->models, entry) {
+		if (m->is_going)
+			continue;
+		if (!has_ready_worker(g, m))
+			return false;
+		n++;
+	}
+	return n > 0;
+}
+
+/* The time it takes must not tell how much of a key was right. */
+static bool
+keys_equal(struct slice a, const char *b)
+{
+	size_t n = strlen(b);
+	unsigned diff = a.n != n;
+
+	for (size_t i = 0; i < a.n && n > 0; i++)
+		diff |= (unsigned char)a.p[i] ^ (unsigned char)b[i % n];
+	return diff == 0;
+}
+
+const struct conf_tenant *
+gate_tenant(const struct gate *g, struct slice key, bool *needed)
+{
+	const struct conf_tenant *found = NULL;
+
+	*needed = false;
+	for (size_t i = 0; i < g->conf.n_tenants; i++) {
+		const struct conf_tenant *t = &g->conf.tenants[i];
+
+		if (t->key == NULL || *t->key == '\0')
+			continue;
+		*needed = true;
+		if (keys_equal(key, t->key))
+			found = t;
+	}
+	return found;
+}
+
+size_t
+gate_model_running(const struct gate *g, const struct gate_model *m)
+{
+	const struct gate_worker *w;
+	const struct request *r;
+	size_t n = 0;
+
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (w->model != m)
+			continue;
+		TAILQ_FOREACH(r, &w->running, entry)
+			n += r->kind == REQUEST_GENERATE;
+	}
+	return n;
+}

@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The channels: to the master, whose word on models and workers is taken as
+ * it comes; to each worker; to reqlog.  A worker is known by its number from
+ * the first frame that names it until WORKER_GONE; its link may come before or
+ * after the master tells its state.
+ */
+#include "config.h"
+
+#include "gate/core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "gate/rows.h"
+#include "gate/sched.h"
+
+/* How long the end of a drain waits for a reqlog that is away. */
+#define REQLOG_AWAY_NS	(2 * CLOCK_NS_PER_S)
+#define FLUSH_MS	500
+
+static void
+set_str(char **to, struct slice s)
+{
+	free(*to);
+	*to = slice_dup(s);
+}
+
+static void
+set_word(char *to, size_t size, struct slice s)
+{
+	size_t n = MEM_MIN(s.n, size - 1);
+
+	memcpy(to, n > 0 ? s.p : "", n);
+	to[n] = '\0';
+}
+
+/* ---- workers ---- */
+
+static struct gate_model *
+model_named(struct gate *g, struct slice name)
+{
+	struct gate_model *m;
+
+	TAILQ_FOREACH(m, &g->models, entry) {
+		if (slice_eq(name, m->name))
+			return m;
+	}
+	return NULL;
+}
+
+static struct gate_worker *
+worker_get(struct gate *g, uint32_t id)
+{
+	struct gate_worker *w;
+
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (w->id == id)
+			return w;
+	}
+	w = xcalloc(1, sizeof(*w));
+	w->id = id;
+	w->started_ms = clock_unix_ms();
+	w->variant = xstrdup("");
+	w->model_name = xstrdup("");
+	str_copy(w->state, "starting", sizeof(w->state));
+	TAILQ_INIT(&w->running);
+	map_init(&w->ending);
+	TAILQ_INSERT_TAIL(&g->workers, w, entry);
+	return w;
+}
+
+static void
+worker_unlink(struct gate *g, struct gate_worker *w)
+{
+	struct chan *c = w->chan;
+
+	if (c == NULL)
+		return;
+	w->chan = NULL;
+	asks_lost(g, c);
+	core_worker_lost(g, w);
+	chan_free(&c);
+}
+
+static void
+worker_gone(struct gate *g, struct gate_worker *w)
+{
+	worker_unlink(g, w);
+	TAILQ_REMOVE(&g->workers, w, entry);
+	map_fini(&w->ending);
+	free(w->variant);
+	free(w->model_name);
+	free(w);
+}
+
+static void
+worker_assign(struct gate *g, struct gate_worker *w, struct slice model,
+    struct slice variant)
+{
+	if (!slice_eq(model, w->model_name))
+		set_str(&w->model_name, model);
+	set_str(&w->variant, variant);
+	/* Requests on it belong to the model it had. */
+	if (TAILQ_EMPTY(&w->running))
+		w->model = model_named(g, model);
+}
+
+static void
+on_model_info(struct gate *g, struct gate_worker *w,
+    const struct msg_model_info *i)
+{
+	struct gate_model *m;
+
+	worker_assign(g, w, i->name, i->variant);
+	w->n_parallel = MEM_MAX(i->n_parallel, 1);
+	set_word(w->cpu_level, sizeof(w->cpu_level), i->cpu_level);
+	w->is_ready = true;
+	if ((m = w->model) == NULL)
+		return;
+	set_word(m->architecture, sizeof(m->architecture), i->architecture);
+	set_word(m->type, sizeof(m->type), i->type);
+	set_word(m->chat_form, sizeof(m->chat_form), i->chat_form);
+	m->n_params = i->n_params;
+	m->file_bytes = i->file_bytes;
+	m->memory_bytes = i->weight_bytes + i->kv_bytes + i->scratch_bytes;
+	m->n_ctx = i->n_ctx;
+	m->n_vocab = i->n_vocab;
+	core_dispatch(g, m);
+}
+
+static void
+worker_frame(struct chan *c, const struct frame *f, void *arg)
+{
+	struct gate_worker *w = arg;
+	struct gate *g = w->gate;
+	struct msg_model_info info;
+	struct msg_load load;
+
+	if (asks_frame(g, f))
+		return;
+	switch (f->type) {
+	case MSG_HELLO:
+		break;
+	case MSG_MODEL_INFO:
+		if (msg_get_model_info(f->body, &info) == 0)
+			on_model_info(g, w, &info);
+		break;
+	case MSG_LOAD:
+		if (msg_get_load(f->body, &load) != 0)
+			break;
+		w->tokens_per_s = load.tokens_per_s;
+		w->kv_pages_used = load.kv_pages_used;
+		w->kv_pages = load.kv_pages;
+		w->load_ns = clock_now_ns();
+		break;
+	default:
+		core_frame(g, w, f);
+	}
+}
+
+static void
+worker_close(struct chan *c, int err, void *arg)
+{
+	struct gate_worker *w = arg;
+	struct gate *g = w->gate;
+
+	if (err != 0)
+		log_warnx("worker %u: link failed: %s", w->id, err_text(err));
+	g->stats->workers_lost_total++;
+	worker_unlink(g, w);
+	links_check_idle(g);
+}
+
+static const struct chan_handler worker_handler = { worker_frame,
+    worker_close };
+
+/* ---- reqlog ---- */
+
+static void
+reqlog_frame(struct chan *c, const struct frame *f, void *arg)
+{
+	if (!asks_frame(arg, f))
+		journal_frame(arg, f);
+}
+
+static void
+reqlog_unlink(struct gate *g)
+{
+	struct chan *c = g->reqlog;
+
+	if (c == NULL)
+		return;
+	journal_lost(g);
+	asks_lost(g, c);
+	chan_free(&c);
+}
+
+static void
+reqlog_close(struct chan *c, int err, void *arg)
+{
+	reqlog_unlink(arg);
+}
+
+static const struct chan_handler reqlog_handler = { reqlog_frame,
+    reqlog_close };
+
+static void
+on_peer(struct gate *g, const struct msg_peer *m, int fd)
+{
+	struct gate_worker *w;
+
+	if (m->role == R_REQLOG) {
+		reqlog_unlink(g);
+		journal_link(g, chan_new(g->loop, fd, R_GATE, R_REQLOG,
+		    &reqlog_handler, g));
+	} else if (m->role == R_WORKER) {
+		w = worker_get(g, m->worker);
+		w->gate = g;
+		worker_unlink(g, w);
+		worker_assign(g, w, m->model, m->variant);
+		w->is_draining = w->was_idle = false;
+		w->chan = chan_new(g->loop, fd, R_GATE, R_WORKER,
+		    &worker_handler, w);
+	} else {
+		close(fd);
+	}
+}
+
+/* ---- what the master tells ---- */
+
+static struct gate_model *
+model_add(struct gate *g, struct slice name)
+{
+	struct gate_model *m = xcalloc(1, sizeof(*m));
+	struct gate_worker *w;
+
+	m->name = slice_dup(name);
+	m->variant = xstrdup("");
+	m->path = xstrdup("");
+	m->reason = xstrdup("");
+	TAILQ_INIT(&m->queue);
+	TAILQ_INIT(&m->asides);
+	TAILQ_INSERT_TAIL(&g->models, m, entry);
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (w->model == NULL && slice_eq(name, w->model_name))
+			w->model = m;
+	}
+	return m;
+}
+
+static void
+on_model_state(struct gate *g, const struct msg_model_state *s)
+{
+	struct gate_model *m = model_named(g, s->name);
+
+	if (m == NULL)
+		m = model_add(g, s->name);
+	set_str(&m->variant, s->variant);
+	set_str(&m->path, s->path);
+	set_str(&m->reason, s->reason);
+	set_word(m->state, sizeof(m->state), s->state);
+	m->workers_min = s->workers_min;
+	m->workers_max = s->workers_max;
+	m->n_threads = s->n_threads;
+	m->created_s = s->created_s;
+	m->is_going = strcmp(m->state, "draining") == 0;
+	m->was_idle = false;
+	if (strcmp(m->state, "failed") == 0 &&
+	    sched_worker(&g->workers, m, false) == NULL)
+		core_model_end(g, m, BM_EOVERLOAD, m->reason, false);
+	core_dispatch(g, m);
+	links_check_idle(g);
+}
+
+static void
+on_model_gone(struct gate *g, struct slice name)
+{
+	struct gate_model *m = model_named(g, name);
+	struct gate_worker *w;
+
+	if (m == NULL)
+		return;
+	m->is_going = true;
+	core_model_end(g, m, BM_EOVERLOAD, "the model was unloaded", true);
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (w->model == m)
+			w->model = NULL;
+	}
+	TAILQ_REMOVE(&g->models, m, entry);
+	free(m->name);
+	free(m->variant);
+	free(m->path);
+	free(m->reason);
+	free(m);
+}
+
+static void
+on_worker_state(struct gate *g, const struct msg_worker_state *s)
+{
+	struct gate_worker *w = worker_get(g, s->worker);
+
+	w->gate = g;
+	w->pid = s->pid;
+	worker_assign(g, w, s->model, s->variant);
+	set_word(w->state, sizeof(w->state), s->state);
+	w->restarts = s->restarts;
+	w->started_ms = s->started_ms;
+}
+
+static void
+on_conf(struct gate *g, struct slice body)
+{
+	struct cause cause = { 0 };
+	struct conf conf = { 0 };
+	int level;
+
+	if (conf_get(cur_of(body.p, body.n), &conf, &cause) != 0) {
+		log_warnx("configuration refused: %s", cause.text);
+		return;
+	}
+	conf_fini(&g->conf);
+	g->conf = conf;
+	if ((level = log_level_parse(conf.log_level)) >= 0)
+		log_set_level((enum log_level)level);
+	g->rows->max = MEM_MAX((size_t)conf.log_pending_rows, (size_t)1);
+}
+
+static void
+on_listen(struct gate *g, const struct msg_listen *m, int fd)
+{
+	char *addr = slice_dup(m->addr);
+
+	if (m->kind == LISTEN_ADMIN_UNIX)
+		admin_listen(g, fd);
+	else
+		clients_listen(g, (enum listen_kind)m->kind, fd, addr);
+	if (m->kind == LISTEN_HTTP)
+		str_copy(g->http_addr, addr, sizeof(g->http_addr));
+	free(addr);
+}
+
+static void
+on_drain(struct gate *g, uint32_t seq, uint32_t deadline_ms)
+{
+	g->drain_seq = seq;
+	g->drain_end_ns = deadline_ms == 0 ? 0 :
+	    clock_now_ns() + deadline_ms * CLOCK_NS_PER_MS;
+	str_copy(g->state, "draining", sizeof(g->state));
+	if (!g->is_draining) {
+		g->is_draining = true;
+		clients_drain(g);
+	}
+	links_check_idle(g);
+}
+
+static void
+on_daemon_state(struct gate *g, const struct msg_daemon_state *m)
+{
+	set_word(g->state, sizeof(g->state), m->state);
+	g->master_pid = m->pid;
+	g->started_ms = m->started_ms;
+	if (m->http.n > 0)
+		set_word(g->http_addr, sizeof(g->http_addr), m->http);
+}
+
+static void
+on_worker_word(struct gate *g, uint32_t id, bool is_gone)
+{
+	struct gate_worker *w;
+
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (w->id == id)
+			break;
+	}
+	if (w == NULL)
+		return;
+	if (is_gone) {
+		worker_gone(g, w);
+	} else {
+		w->is_draining = true;
+		w->was_idle = false;
+	}
+	links_check_idle(g);
+}
+
+static void
+quit(struct gate *g)
+{
+	if (g->reqlog != NULL)
+		chan_flush(g->reqlog, FLUSH_MS);
+	chan_flush(g->master, FLUSH_MS);
+	exit(0);
+}
+
+/* One case a message; M(X, x) declares the struct and decodes into it. */
+#define GET(name) \
+	struct msg_##name m; \
+	if (msg_get_##name(f->body, &m) != 0) \
+		goto broken
+
+static void
+master_frame(struct chan *c, const struct frame *f, void *arg)
+{
+	struct gate *g = arg;
+
+	if (asks_frame(g, f))
+		return;
+	switch (f->type) {
+	case MSG_HELLO:
+		return;
+	case MSG_CONF: {
+		GET(conf);
+		on_conf(g, m.conf);
+		return;
+	}
+	case MSG_LISTEN: {
+		GET(listen);
+		on_listen(g, &m, f->fd);
+		return;
+	}
+	case MSG_PEER: {
+		GET(peer);
+		on_peer(g, &m, f->fd);
+		return;
+	}
+	case MSG_MODEL_STATE: {
+		GET(model_state);
+		on_model_state(g, &m);
+		return;
+	}
+	case MSG_MODEL_GONE: {
+		GET(model_gone);
+		on_model_gone(g, m.name);
+		return;
+	}
+	case MSG_WORKER_STATE: {
+		GET(worker_state);
+		on_worker_state(g, &m);
+		return;
+	}
+	case MSG_WORKER_GONE: {
+		GET(worker_gone);
+		on_worker_word(g, m.worker, true);
+		return;
+	}
+	case MSG_WORKER_DRAIN: {
+		GET(worker_drain);
+		on_worker_word(g, m.worker, false);
+		return;
+	}
+	case MSG_DAEMON_STATE: {
+		GET(daemon_state);
+		on_daemon_state(g, &m);
+		return;
+	}
+	case MSG_EVENT: {
+		GET(event);
+		journal_event(g, &m);
+		return;
+	}
+	case MSG_DRAIN: {
+		GET(drain);
+		on_drain(g, f->seq, m.deadline_ms);
+		return;
+	}
+	case MSG_QUIT:
+		quit(g);
+	}
+	return;
+broken:
+	log_warnx("the master's %s is broken", msg_name(f->type));
+	if (f->fd != -1)
+		close(f->fd);
+}
+
+static void
+master_close(struct chan *c, int err, void *arg)
+{
+	fatalx("the master is gone");
+}
+
+static const struct chan_handler master_handler = { master_frame,
+    master_close };
+
+/* ---- idle and time ---- */
+
+void
+links_check_idle(struct gate *g)
+{
+	struct gate_model *m;
+	struct gate_worker *w;
+
+	TAILQ_FOREACH(m, &g->models, entry) {
+		if (!m->is_going || m->was_idle || m->n_live > 0)
+			continue;
+		m->was_idle = true;
+		chan_send(g->master, MSG_MODEL_IDLE, 0, 0,
+		    &(struct msg_model_idle){ slice_of(m->name) });
+	}
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (!w->is_draining || w->was_idle || w->n_running > 0 ||
+		    !TAILQ_EMPTY(&w->running))
+			continue;
+		w->was_idle = true;
+		chan_send(g->master, MSG_WORKER_IDLE, 0, 0,
+		    &(struct msg_worker_idle){ w->id });
+	}
+}
+
+/* The drain is over when nothing runs and the rows are safe. */
+static void
+check_drained(struct gate *g, uint64_t now_ns)
+{
+	bool log_is_away = g->reqlog == NULL &&
+	    now_ns - g->reqlog_lost_ns > REQLOG_AWAY_NS;
+
+	if (g->drain_end_ns != 0 && now_ns >= g->drain_end_ns)
+		core_end_all(g, BM_EOVERLOAD, "the daemon has been stopped");
+	if (g->requests.n > 0)
+		return;
+	if (g->rows->n > 0 && !log_is_away && g->log_code == 0)
+		return;
+	chan_send_result(g->master, g->drain_seq, 0, 0, NULL);
+	g->drain_seq = 0;
+}
+
+void
+links_tick(struct gate *g, uint64_t now_ns)
+{
+	core_deadlines(g, now_ns);
+	if (g->drain_seq != 0)
+		check_drained(g, now_ns);
+}
+
+void
+links_init(struct gate *g, struct ev_loop *loop, int master_fd)
+{
+	struct msg_hello hello = { WIRE_VERSION, R_GATE, (uint32_t)getpid() };
+
+	g->loop = loop;
+	g->master = chan_new(loop, master_fd, R_GATE, R_MASTER,
+	    &master_handler, g);
+	chan_send(g->master, MSG_HELLO, 0, 0, &hello);
+}

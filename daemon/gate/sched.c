@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "gate/sched.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define RETRY_MIN_MS	100
+#define RETRY_MAX_MS	60000
+
+static struct request_list *
+list_of(struct gate_model *m, const struct request *r)
+{
+	return r->kind == REQUEST_GENERATE ? &m->queue : &m->asides;
+}
+
+size_t
+sched_enqueue(struct gate_model *m, struct request *r)
+{
+	struct request_list *list = list_of(m, r);
+	struct request *last = TAILQ_LAST(list, request_list), *other;
+	size_t before = 0;
+
+	m->n_queued++;
+	if (last == NULL || last->id < r->id) {
+		TAILQ_INSERT_TAIL(list, r, entry);
+		return m->n_queued - 1;
+	}
+	/* Only those that ran already come here, and they are few. */
+	TAILQ_FOREACH(other, list, entry) {
+		if (other->id > r->id)
+			break;
+		before++;
+	}
+	TAILQ_INSERT_BEFORE(other, r, entry);
+	return before;
+}
+
+void
+sched_dequeue(struct gate_model *m, struct request *r)
+{
+	TAILQ_REMOVE(list_of(m, r), r, entry);
+	m->n_queued--;
+}
+
+static bool
+can_take(const struct gate_worker *w, const struct gate_model *m,
+    bool needs_slot)
+{
+	return w->model == m && w->is_ready && !w->is_draining &&
+	    (!needs_slot || w->n_running < w->n_parallel);
+}
+
+struct gate_worker *
+sched_worker(const struct worker_list *workers, const struct gate_model *m,
+    bool needs_slot)
+{
+	struct gate_worker *w, *best = NULL;
+
+	TAILQ_FOREACH(w, workers, entry) {
+		if (can_take(w, m, needs_slot) &&
+		    (best == NULL || w->n_running < best->n_running))
+			best = w;
+	}
+	return best;
+}
+
+struct request *
+sched_next(const struct worker_list *workers, const struct gate_model *m,
+    struct gate_worker **w)
+{
+	struct request *r = TAILQ_FIRST(&m->asides);
+
+	if (r == NULL || (*w = sched_worker(workers, m, false)) == NULL) {
+		r = TAILQ_FIRST(&m->queue);
+		if (r != NULL && (*w = sched_worker(workers, m, true)) == NULL)
+			r = NULL;
+	}
+	return r;
+}
+
+size_t
+sched_slots(const struct worker_list *workers, const struct gate_model *m)
+{
+	struct gate_worker *w;
+	size_t n = 0;
+
+	TAILQ_FOREACH(w, workers, entry) {
+		if (w->model == m && w->is_ready)
+			n += w->n_parallel;
+	}
+	return n;
+}
+
+uint64_t
+sched_retry_ms(double mean_ms, size_t n_slots)
+{
+	double ms;
+
+	if (!(mean_ms > 0))
+		mean_ms = 1000;
+	ms = ceil(mean_ms / (double)MEM_MAX(n_slots, (size_t)1));
+	return (uint64_t)MEM_MIN(MEM_MAX(ms, RETRY_MIN_MS), RETRY_MAX_MS);
+}
+
+double
+sched_mean_ms(double mean_ms, double last_ms)
+{
+	return mean_ms > 0 ? mean_ms + (last_ms - mean_ms) / 8 : last_ms;
+}
+
+/* ---- deadlines ---- */
+
+static void
+heap_put(struct sched_heap *h, size_t i, struct request *r)
+{
+	h->v[i] = r;
+	r->heap_at = i + 1;
+}
+
+static void
+heap_up(struct sched_heap *h, size_t i)
+{
+	struct request *r = h->v[i];
+
+	while (i > 0 && h->v[(i - 1) / 2]->deadline_ns > r->deadline_ns) {
+		heap_put(h, i, h->v[(i - 1) / 2]);
+		i = (i - 1) / 2;
+	}
+	heap_put(h, i, r);
+}
+
+static void
+heap_down(struct sched_heap *h, size_t i)
+{
+	struct request *r = h->v[i];
+
+	for (;;) {
+		size_t c = 2 * i + 1;
+
+		if (c + 1 < h->n &&
+		    h->v[c + 1]->deadline_ns < h->v[c]->deadline_ns)
+			c++;
+		if (c >= h->n || h->v[c]->deadline_ns >= r->deadline_ns)
+			break;
+		heap_put(h, i, h->v[c]);
+		i = c;
+	}
+	heap_put(h, i, r);
+}
+
+void
+sched_heap_add(struct sched_heap *h, struct request *r)
+{
+	if (h->n == h->cap) {
+		h->cap = h->cap == 0 ? 64 : h->cap * 2;
+		h->v = xreallocarray(h->v, h->cap, sizeof(struct request *));
+	}
+	h->v[h->n] = r;
+	heap_up(h, h->n++);
+}
+
+void
+sched_heap_remove(struct sched_heap *h, struct request *r)
+{
+	size_t i = r->heap_at;
+	struct request *last;
+
+	if (i-- == 0)
+		return;
+	r->heap_at = 0;
+	last = h->v[--h->n];
+	if (last == r)
+		return;
+	h->v[i] = last;
+	heap_up(h, i);
+	heap_down(h, last->heap_at - 1);
+}
+
+struct request *
+sched_heap_due(const struct sched_heap *h, uint64_t now_ns)
+{
+	if (h->n == 0 || h->v[0]->deadline_ns > now_ns)
+		return NULL;
+	return h->v[0];
+}
+
+void
+sched_heap_fini(struct sched_heap *h)
+{
+	free(h->v);
+	*h = (struct sched_heap){ 0 };
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_GATE_SCHED_H
+#define BM_GATE_SCHED_H
+
+/*
+ * Which request runs next and where.  Pure: it reads and links the structs of
+ * gate.h and request.h, sends nothing and asks no clock.
+ *
+ * A model's queue is in the order of the requests' numbers, that is, of their
+ * arrival; a request that lost its worker therefore comes before all that
+ * never ran.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gate/gate.h"
+
+/* Put into its model's queue at the place its number gives it; returns how
+ * many are before it. */
+size_t	 sched_enqueue(struct gate_model *m, struct request *r);
+void	 sched_dequeue(struct gate_model *m, struct request *r);
+
+/*
+ * The ready worker of m with the fewest running, NULL when none can take a
+ * request.  needs_slot: one with room for one more RUN.
+ */
+struct gate_worker *sched_worker(const struct worker_list *workers,
+	    const struct gate_model *m, bool needs_slot);
+/* The next request that can start now and its worker; NULL when none. */
+struct request	*sched_next(const struct worker_list *workers,
+	    const struct gate_model *m, struct gate_worker **w);
+/* RUNs the ready workers of m take at once. */
+size_t	 sched_slots(const struct worker_list *workers,
+	    const struct gate_model *m);
+
+/* When a refused client may try again: the time until the queue moved by one,
+ * from the mean duration of a request (0: unknown) and the slots. */
+uint64_t sched_retry_ms(double mean_ms, size_t n_slots);
+/* The mean of recent durations, from the last mean and one more. */
+double	 sched_mean_ms(double mean_ms, double last_ms);
+
+/* Deadlines: a heap whose first is the earliest. */
+struct sched_heap {
+	struct request	**v;
+	size_t		 n;
+	size_t		 cap;
+};
+
+/* r->deadline_ns must not change while it is in the heap. */
+void		 sched_heap_add(struct sched_heap *h, struct request *r);
+/* Nothing happens when it is not in the heap. */
+void		 sched_heap_remove(struct sched_heap *h, struct request *r);
+/* One whose deadline has passed, still in the heap; NULL when none. */
+struct request	*sched_heap_due(const struct sched_heap *h, uint64_t now_ns);
+void		 sched_heap_fini(struct sched_heap *h);
+
+#endif
