@@ -267,12 +267,32 @@ conf_init(struct conf *c)
 }
 
 void
+conf_model_fini(struct conf_model *m)
+{
+	free(m->name);
+	free_texts(m, CONF_MODEL);
+	memset(m, 0, sizeof(*m));
+}
+
+void
+conf_model_copy(struct conf_model *to, const struct conf_model *from)
+{
+	*to = *from;
+	to->name = xstrdup(from->name);
+	for (size_t i = 0; i < conf_n_keys; i++) {
+		const struct conf_key *k = &conf_keys[i];
+
+		if (k->kind == CONF_MODEL && is_text(k->type))
+			*(char **)field(to, k) = xstrdup(*(char **)field(to,
+			    k));
+	}
+}
+
+void
 conf_fini(struct conf *c)
 {
-	for (size_t i = 0; i < c->n_models; i++) {
-		free(c->models[i].name);
-		free_texts(&c->models[i], CONF_MODEL);
-	}
+	for (size_t i = 0; i < c->n_models; i++)
+		conf_model_fini(&c->models[i]);
 	for (size_t i = 0; i < c->n_tenants; i++) {
 		free(c->tenants[i].name);
 		free_texts(&c->tenants[i], CONF_TENANT);

@@ -82,6 +82,9 @@ struct conf_model	*conf_add_model(struct conf *c, const char *name);
 struct conf_tenant	*conf_add_tenant(struct conf *c, const char *name);
 const struct conf_model	*conf_find_model(const struct conf *c,
 			    const char *name);
+/* A copy that stands for itself, and the end of one. */
+void	 conf_model_copy(struct conf_model *to, const struct conf_model *from);
+void	 conf_model_fini(struct conf_model *m);
 /* Set one key of the struct at base (conf, conf_model or conf_tenant) from
  * text in the file's form; the cause names key and limits. */
 int	 conf_set(void *base, const struct conf_key *k, const char *text,
