@@ -35,7 +35,8 @@ void	 tokenizer_free(struct tokenizer **t);
 
 uint32_t	 tokenizer_n_vocab(const struct tokenizer *t);
 const char	*tokenizer_kind(const struct tokenizer *t);	/* "llama" */
-uint32_t	 tokenizer_bos(const struct tokenizer *t);	/* or TOKEN_NONE */
+/* TOKEN_NONE when there is none. */
+uint32_t	 tokenizer_bos(const struct tokenizer *t);
 uint32_t	 tokenizer_eos(const struct tokenizer *t);
 bool		 tokenizer_adds_bos(const struct tokenizer *t);
 /* Does this token end a generation? */

@@ -175,9 +175,10 @@ void
 chan_send_result(struct chan *c, uint32_t seq, uint64_t id, int code,
     const char *text)
 {
-	struct msg_result m = { .code = code,
-	    .text = slice_of(text != NULL ? text : code ? err_text(code) : "") };
+	struct msg_result m = { .code = code, .text = slice_of(text) };
 
+	if (text == NULL && code != 0)
+		m.text = slice_of(err_text(code));
 	chan_send(c, MSG_RESULT, seq, id, &m);
 }
 

@@ -62,7 +62,7 @@ enum conf_section_kind { CONF_ONE, CONF_MODEL, CONF_TENANT };
 /* A row of conf.def, for the parser, show config and the tests. */
 struct conf_key {
 	enum conf_section_kind	 kind;
-	const char		*section;	/* "listen", "model", "tenant" */
+	const char		*section;	/* "listen", "model"... */
 	const char		*key;
 	enum conf_type		 type;
 	const char		*def;
