@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every command does.  A command ends in `finish` exactly once, at once
+ * or when the process asked has answered; only then is the next line taken.
+ */
+#include "config.h"
+
+#include "gate/admin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "gate/core.h"
+
+#define FOLLOW_MS	300
+#define WAIT_MS		50
+#define WAIT_DEFAULT_MS	60000
+
+void
+admin_init(struct admin *a, struct gate *g, const struct admin_host *host)
+{
+	*a = (struct admin){ .gate = g, .host = host, .uid = -1 };
+	buf_init(&a->out, ADMIN_OUT_MAX);
+}
+
+static void
+reset(struct admin *a)
+{
+	gate_ask_forget(a->gate, a->ticket);
+	a->ticket = 0;
+	words_free(&a->words);
+	free(a->line);
+	free(a->last_id);
+	a->line = a->last_id = NULL;
+	show_procs_fini(&a->procs);
+	a->is_following = false;
+	a->is_busy = false;
+	a->cmd = NULL;
+}
+
+void
+admin_fini(struct admin *a)
+{
+	reset(a);
+	buf_fini(&a->out);
+}
+
+/* ---- the end of a command ---- */
+
+static void
+put_outcome(struct buf *out, int code, const char *text)
+{
+	if (code == 0) {
+		buf_puts(out, "ok");
+		return;
+	}
+	if (text == NULL || *text == '\0')
+		text = err_text(code);
+	buf_printf(out, "error code=%s message=", err_name(code));
+	buf_put_json(out, slice_of(text));
+}
+
+/* Who changed what, and how it went. */
+static void
+record(struct admin *a, int code, const char *text)
+{
+	const char *subject = a->n_cmd < a->words.n ?
+	    a->words.w[a->n_cmd] : "";
+	struct buf b;
+
+	buf_init(&b, ADMIN_LINE_MAX * 2);
+	buf_printf(&b, "%s: ", a->line);
+	put_outcome(&b, code, text);
+	gate_event(a->gate, a->cmd->words, subject, buf_cstr(&b), a->uid);
+	buf_fini(&b);
+}
+
+static void
+finish(struct admin *a, int code, const char *text)
+{
+	if (a->cmd != NULL && a->cmd->risk >= 1)
+		record(a, code, text);
+	put_outcome(&a->out, code, text);
+	buf_put_u8(&a->out, '\n');
+	reset(a);
+	a->host->wake(a);
+}
+
+void
+admin_refuse(struct admin *a, int code, const char *text)
+{
+	put_outcome(&a->out, code, text);
+	buf_put_u8(&a->out, '\n');
+}
+
+/* ---- show ---- */
+
+static void
+on_proc(void *arg, unsigned type, struct cur body)
+{
+	struct admin *a = arg;
+
+	show_procs_add(&a->procs, type, body);
+}
+
+static void
+on_procs_end(void *arg, int code, const char *text)
+{
+	struct admin *a = arg;
+
+	/* Without the master's figures the rest is still worth showing. */
+	a->ticket = 0;
+	switch (a->cmd->id) {
+	case CMD_ID_SHOW_STATUS:
+		show_status(a->gate, &a->procs, &a->out);
+		break;
+	case CMD_ID_SHOW_MODELS:
+		show_models(a->gate, &a->out);
+		break;
+	default:
+		show_workers(a->gate, &a->procs, &a->out);
+		break;
+	}
+	finish(a, 0, NULL);
+}
+
+static void
+on_kernel(void *arg, unsigned type, struct cur body)
+{
+	struct admin *a = arg;
+
+	show_kernel(a->worker, type, body, &a->out);
+}
+
+static void
+on_end(void *arg, int code, const char *text)
+{
+	struct admin *a = arg;
+
+	a->ticket = 0;
+	if (code == 0 && text != NULL && *text != '\0')
+		show_message(text, &a->out);
+	finish(a, code, text);
+}
+
+static void
+ask_kernels(struct admin *a)
+{
+	struct gate_worker *w;
+
+	TAILQ_FOREACH(w, &a->gate->workers, entry) {
+		if (w->is_ready) {
+			a->worker = w->id;
+			break;
+		}
+	}
+	a->ticket = gate_ask_worker(a->gate, MSG_KERNELS,
+	    &(struct msg_kernels){ 0 }, on_kernel, on_end, a);
+}
+
+/* ---- what master and reqlog carry out ---- */
+
+static void
+on_nothing(void *arg, unsigned type, struct cur body)
+{
+}
+
+static void
+ask_master(struct admin *a)
+{
+	struct msg_do m = { .uid = (uint32_t)a->uid, .pid = a->pid };
+	struct buf list;
+
+	buf_init(&list, ADMIN_LINE_MAX * 8);
+	for (size_t i = 0; i < a->words.n; i++)
+		strs_put(&list, slice_of(a->words.w[i]));
+	m.words = (struct slice){ (const char *)list.data, list.len };
+	a->ticket = gate_ask(a->gate, R_MASTER, MSG_DO, &m, on_nothing,
+	    on_end, a);
+	buf_fini(&list);
+}
+
+/* Remember the last row's id, so that the next question begins after it. */
+static void
+note_id(struct admin *a, struct slice json)
+{
+	json_t *o = json_loadb(json.p, json.n, 0, NULL);
+	const char *id = json_string_value(json_object_get(o, "id"));
+
+	if (id != NULL) {
+		free(a->last_id);
+		a->last_id = xstrdup(id);
+	}
+	json_decref(o);
+}
+
+static void
+on_record(void *arg, unsigned type, struct cur body)
+{
+	struct admin *a = arg;
+	struct msg_record m;
+
+	if (type != MSG_RECORD || msg_get_record(body, &m) != 0)
+		return;
+	buf_put(&a->out, m.json.p, m.json.n);
+	buf_put_u8(&a->out, '\n');
+	if (a->is_following)
+		note_id(a, m.json);
+	/* A large answer leaves while it comes; beyond the limit the host
+	 * closes the connection. */
+	if (a->out.len > (1u << 16) || a->out.failed)
+		a->host->wake(a);
+}
+
+static void
+on_query_end(void *arg, int code, const char *text)
+{
+	struct admin *a = arg;
+
+	a->ticket = 0;
+	/* While reqlog restarts, who follows waits. */
+	if (a->is_following && !a->is_eof &&
+	    (code == 0 || (code == BM_EOVERLOAD && a->last_id != NULL))) {
+		a->host->wake(a);
+		a->host->later(a, FOLLOW_MS);
+		return;
+	}
+	finish(a, code, text);
+}
+
+static const char *
+query_kind(const struct admin *a)
+{
+	switch (a->cmd->id) {
+	case CMD_ID_SQL:
+		return "sql";
+	case CMD_ID_SHOW_EVENTS:
+		return "events";
+	default:
+		return "log";
+	}
+}
+
+static void
+ask_reqlog(struct admin *a)
+{
+	struct msg_query m = { .kind = slice_of(query_kind(a)) };
+	struct buf list;
+
+	buf_init(&list, ADMIN_LINE_MAX * 8);
+	for (size_t i = a->n_cmd; i < a->words.n; i++) {
+		if (a->cmd->id == CMD_ID_LOG &&
+		    strcmp(a->words.w[i], "--follow") == 0)
+			a->is_following = true;
+		else
+			strs_put(&list, slice_of(a->words.w[i]));
+	}
+	if (a->last_id != NULL) {
+		strs_put(&list, slice_of("--after"));
+		strs_put(&list, slice_of(a->last_id));
+	}
+	m.words = (struct slice){ (const char *)list.data, list.len };
+	a->ticket = gate_ask(a->gate, R_REQLOG, MSG_QUERY, &m, on_record,
+	    on_query_end, a);
+	buf_fini(&list);
+}
+
+/* ---- cancel, wait ---- */
+
+static void
+do_cancel(struct admin *a)
+{
+	const char *id = a->words.w[a->n_cmd];
+	struct request *r = core_find_uuid(a->gate, id);
+
+	if (r == NULL) {
+		finish(a, BM_ENOTFOUND, "no request of that id waits or runs");
+		return;
+	}
+	request_cancel(a->gate, r);
+	finish(a, 0, NULL);
+}
+
+static void
+wait_more(struct admin *a)
+{
+	if (gate_is_ready(a->gate))
+		finish(a, 0, NULL);
+	else if (a->gate->is_draining)
+		finish(a, BM_EOVERLOAD, "the daemon is shutting down");
+	else if (clock_now_ns() >= a->end_ns)
+		finish(a, BM_ETIMEOUT, "not every model is ready yet");
+	else
+		a->host->later(a, WAIT_MS);
+}
+
+static void
+do_wait(struct admin *a)
+{
+	size_t n_args = a->words.n - a->n_cmd;
+	uint64_t ms = WAIT_DEFAULT_MS;
+
+	if (n_args != 0 && (n_args != 2 ||
+	    strcmp(a->words.w[a->n_cmd], "--timeout") != 0 ||
+	    str_to_ms(a->words.w[a->n_cmd + 1], &ms) != 0)) {
+		finish(a, BM_EUSAGE, "usage: wait ready [--timeout S]");
+		return;
+	}
+	a->end_ns = clock_now_ns() + ms * CLOCK_NS_PER_MS;
+	wait_more(a);
+}
+
+/* ---- a line ---- */
+
+static void
+run_gate_command(struct admin *a)
+{
+	switch (a->cmd->id) {
+	case CMD_ID_SHOW_STATUS:
+	case CMD_ID_SHOW_MODELS:
+	case CMD_ID_SHOW_WORKERS:
+		a->ticket = gate_ask(a->gate, R_MASTER, MSG_PROCS,
+		    &(struct msg_procs){ 0 }, on_proc, on_procs_end, a);
+		return;
+	case CMD_ID_SHOW_KERNELS:
+		ask_kernels(a);
+		return;
+	case CMD_ID_CANCEL:
+		do_cancel(a);
+		return;
+	case CMD_ID_WAIT_READY:
+		do_wait(a);
+		return;
+	case CMD_ID_SHOW_REQUESTS:
+		show_requests(a->gate, &a->out);
+		break;
+	case CMD_ID_SHOW_CONFIG:
+		show_config(a->gate, &a->out);
+		break;
+	default:
+		show_commands(&a->out);
+		break;
+	}
+	finish(a, 0, NULL);
+}
+
+static void
+run(struct admin *a)
+{
+	switch (a->cmd->where) {
+	case CMD_GATE:
+		run_gate_command(a);
+		break;
+	case CMD_MASTER:
+		ask_master(a);
+		break;
+	case CMD_REQLOG:
+		ask_reqlog(a);
+		break;
+	case CMD_OFFLINE:
+		finish(a, BM_EUSAGE, "this command needs no daemon: say it to "
+		    "bigmodelctl");
+		break;
+	}
+}
+
+void
+admin_line(struct admin *a, struct slice line)
+{
+	struct cause cause = { 0 };
+	int r;
+
+	a->is_busy = true;
+	a->line = slice_dup(line);
+	r = words_split(line, &a->words, &cause);
+	if (r == 0 && a->words.n == 0) {
+		reset(a);	/* an empty line is no command */
+		return;
+	}
+	if (r == 0)
+		r = command_find((const char *const *)a->words.w, a->words.n,
+		    &a->cmd, &a->n_cmd, &cause);
+	if (r != 0)
+		finish(a, r, cause.text);
+	else
+		run(a);
+}
+
+void
+admin_time(struct admin *a)
+{
+	if (!a->is_busy || a->cmd == NULL)
+		return;
+	if (a->cmd->id == CMD_ID_WAIT_READY)
+		wait_more(a);
+	else if (a->is_following && a->is_eof)
+		finish(a, 0, NULL);
+	else if (a->is_following)
+		ask_reqlog(a);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_GATE_ADMIN_H
+#define BM_GATE_ADMIN_H
+
+/*
+ * The commands of one admin connection: a line in, JSON lines out, then
+ * "ok" or error code=NAME message="...".  One command at a time.  The
+ * descriptor and the timer are admin_io.c's.
+ */
+
+#include "gate/show.h"
+#include "wire/commands.h"
+
+#define ADMIN_LINE_MAX	((size_t)64 << 10)
+#define ADMIN_OUT_MAX	((size_t)64 << 20)
+
+struct admin;
+
+struct admin_host {
+	/* `out` has grown or the command has ended. */
+	void	(*wake)(struct admin *a);
+	/* Call admin_time once, in ms milliseconds. */
+	void	(*later)(struct admin *a, unsigned ms);
+};
+
+struct admin {
+	struct gate		*gate;
+	const struct admin_host	*host;
+	int64_t			 uid;	/* of the peer, -1 unknown */
+	uint32_t		 pid;
+	struct buf		 out;	/* the host takes from its front */
+	bool			 is_busy;
+	bool			 is_eof;	/* nothing more comes in */
+
+	/* the command that runs */
+	const struct command	*cmd;
+	struct words_list	 words;
+	size_t			 n_cmd;	/* words of the command itself */
+	char			*line;
+	uint32_t		 ticket;
+	uint32_t		 worker;	/* show kernels: who answers */
+	struct show_procs	 procs;
+	bool			 is_following;
+	char			*last_id;	/* log --follow: last row seen */
+	uint64_t		 end_ns;	/* wait ready gives up */
+};
+
+void	 admin_init(struct admin *a, struct gate *g,
+	    const struct admin_host *host);
+void	 admin_fini(struct admin *a);
+/* Run a line (without its end); only while not busy. */
+void	 admin_line(struct admin *a, struct slice line);
+void	 admin_time(struct admin *a);
+/* Answer a line that can't be taken; the command is not run. */
+void	 admin_refuse(struct admin *a, int code, const char *text);
+
+#endif

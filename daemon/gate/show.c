@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "gate/show.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "gate/rows.h"
+#include "wire/commands.h"
+
+/* A worker says LOAD twice a second while it works. */
+#define LOAD_FRESH_NS	(2 * CLOCK_NS_PER_S)
+
+/* ---- JSON ---- */
+
+static void
+put_line(struct buf *out, json_t *o)
+{
+	char *s = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(15));
+
+	if (s != NULL)
+		buf_puts(out, s);
+	buf_put_u8(out, '\n');
+	free(s);
+	json_decref(o);
+}
+
+static void
+set_slice(json_t *o, const char *key, struct slice s)
+{
+	json_t *v = json_stringn(s.p != NULL ? s.p : "", s.n);
+	char vis[512];
+
+	/* What is no UTF-8 is shown escaped. */
+	if (v == NULL)
+		v = json_string(str_vis(vis, sizeof(vis), s.p, s.n));
+	json_object_set_new(o, key, v);
+}
+
+static void
+set_str(json_t *o, const char *key, const char *s)
+{
+	set_slice(o, key, slice_of(s));
+}
+
+static void
+set_int(json_t *o, const char *key, uint64_t n)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+/* Three decimals are enough for milliseconds and rates. */
+static void
+set_num(json_t *o, const char *key, double x)
+{
+	json_object_set_new(o, key, json_real(isfinite(x) ?
+	    round(x * 1000) / 1000 : 0));
+}
+
+void
+show_message(const char *text, struct buf *out)
+{
+	json_t *o = json_object();
+
+	set_str(o, "message", text);
+	put_line(out, o);
+}
+
+/* ---- memory of the processes ---- */
+
+void
+show_procs_add(struct show_procs *p, unsigned type, struct cur body)
+{
+	struct msg_proc m;
+
+	if (type != MSG_PROC || msg_get_proc(body, &m) != 0)
+		return;
+	p->v = xreallocarray(p->v, p->n + 1, sizeof(*p->v));
+	p->v[p->n++] = (struct show_proc){ m.role, m.worker, m.rss_bytes };
+}
+
+void
+show_procs_fini(struct show_procs *p)
+{
+	free(p->v);
+	*p = (struct show_procs){ 0 };
+}
+
+static uint64_t
+total_rss(const struct show_procs *p)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		sum += p->v[i].rss_bytes;
+	return sum;
+}
+
+static uint64_t
+worker_rss(const struct show_procs *p, uint32_t worker)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->v[i].role == R_WORKER && p->v[i].worker == worker)
+			return p->v[i].rss_bytes;
+	}
+	return 0;
+}
+
+/* ---- status ---- */
+
+static json_t *
+ttft_object(struct gate *g, uint64_t now_ns)
+{
+	struct window_hist *w = &g->stats->ttft;
+	json_t *o = json_object();
+
+	set_num(o, "p50", window_hist_quantile_ms(w, now_ns, 0.50));
+	set_num(o, "p95", window_hist_quantile_ms(w, now_ns, 0.95));
+	set_num(o, "p99", window_hist_quantile_ms(w, now_ns, 0.99));
+	return o;
+}
+
+static json_t *
+log_object(const struct gate *g)
+{
+	json_t *o = json_object();
+	bool is_ok = g->log_code == 0 && g->reqlog != NULL;
+
+	set_str(o, "state", is_ok ? "ok" : "failing");
+	set_str(o, "message", g->log_code != 0 ? g->log_text :
+	    g->reqlog == NULL ? "the log process is away" : "");
+	set_int(o, "pending_rows", g->rows->n);
+	set_int(o, "dropped_rows", g->rows->n_dropped);
+	return o;
+}
+
+static size_t
+n_workers_ready(const struct gate *g, const struct gate_model *m)
+{
+	const struct gate_worker *w;
+	size_t n = 0;
+
+	TAILQ_FOREACH(w, &g->workers, entry)
+		n += (m == NULL || w->model == m) && w->is_ready;
+	return n;
+}
+
+void
+show_status(struct gate *g, const struct show_procs *p, struct buf *out)
+{
+	uint64_t now_ns = clock_now_ns();
+	int64_t age_ms = clock_unix_ms() - g->started_ms;
+	const struct gate_model *m;
+	json_t *o = json_object();
+	uint64_t n_models = 0;
+
+	TAILQ_FOREACH(m, &g->models, entry)
+		n_models++;
+	set_str(o, "version", PACKAGE_VERSION);
+	set_int(o, "pid", g->master_pid);
+	set_num(o, "uptime_s", (double)MEM_MAX(age_ms, (int64_t)0) / 1000);
+	set_str(o, "state", g->is_draining ? "draining" : g->state);
+	json_object_set_new(o, "ready", json_boolean(gate_is_ready(g)));
+	set_str(o, "http", g->http_addr);
+	set_int(o, "models", n_models);
+	set_int(o, "workers_ready", n_workers_ready(g, NULL));
+	set_int(o, "connections", g->n_connections);
+	set_int(o, "queued", g->n_queued);
+	set_int(o, "running", g->n_running);
+	set_int(o, "requests_total", g->stats->requests_total);
+	set_int(o, "tokens_total", g->stats->tokens_total);
+	set_num(o, "requests_per_s", rate_per_s(&g->stats->requests, now_ns));
+	set_num(o, "tokens_per_s", rate_per_s(&g->stats->tokens, now_ns));
+	json_object_set_new(o, "ttft_ms", ttft_object(g, now_ns));
+	set_int(o, "memory_bytes", total_rss(p));
+	json_object_set_new(o, "log", log_object(g));
+	put_line(out, o);
+}
+
+/* ---- lists ---- */
+
+static void
+show_model(const struct gate *g, const struct gate_model *m, uint64_t now_ns,
+    struct buf *out)
+{
+	json_t *o = json_object(), *workers = json_object();
+
+	set_int(workers, "now", n_workers_ready(g, m));
+	set_int(workers, "min", m->workers_min);
+	set_int(workers, "max", m->workers_max);
+	set_str(o, "name", m->name);
+	set_str(o, "variant", m->variant);
+	set_str(o, "state", m->state);
+	json_object_set_new(o, "workers", workers);
+	set_int(o, "threads", m->n_threads);
+	set_int(o, "queued", m->n_queued);
+	set_int(o, "running", gate_model_running(g, m));
+	set_num(o, "tokens_per_s", rate_per_s(&m->token_rate, now_ns));
+	set_int(o, "memory_bytes", m->memory_bytes);
+	set_str(o, "architecture", m->architecture);
+	set_int(o, "parameters", m->n_params);
+	set_int(o, "context", m->n_ctx);
+	set_str(o, "type", m->type);
+	set_int(o, "file_bytes", m->file_bytes);
+	set_str(o, "path", m->path);
+	set_int(o, "requests_total", m->n_requests);
+	set_int(o, "errors_total", m->n_errors);
+	set_str(o, "reason", m->reason);
+	put_line(out, o);
+}
+
+void
+show_models(struct gate *g, struct buf *out)
+{
+	const struct gate_model *m;
+	uint64_t now_ns = clock_now_ns();
+
+	TAILQ_FOREACH(m, &g->models, entry)
+		show_model(g, m, now_ns, out);
+}
+
+static void
+show_worker(const struct gate_worker *w, uint64_t rss_bytes, uint64_t now_ns,
+    struct buf *out)
+{
+	bool is_fresh = w->load_ns != 0 && now_ns - w->load_ns < LOAD_FRESH_NS;
+	int64_t age_ms = clock_unix_ms() - w->started_ms;
+	json_t *o = json_object();
+
+	set_int(o, "id", w->id);
+	set_int(o, "pid", w->pid);
+	set_str(o, "model", w->model_name);
+	set_str(o, "variant", w->variant);
+	set_str(o, "state", w->state);
+	set_int(o, "running", w->n_running);
+	set_int(o, "parallel", w->n_parallel);
+	set_num(o, "tokens_per_s", is_fresh ? (double)w->tokens_per_s : 0);
+	set_int(o, "rss_bytes", rss_bytes);
+	set_int(o, "restarts", w->restarts);
+	set_str(o, "cpu_level", w->cpu_level);
+	set_num(o, "uptime_s", (double)MEM_MAX(age_ms, (int64_t)0) / 1000);
+	set_int(o, "kv_pages_used", w->kv_pages_used);
+	set_int(o, "kv_pages", w->kv_pages);
+	put_line(out, o);
+}
+
+void
+show_workers(struct gate *g, const struct show_procs *p, struct buf *out)
+{
+	const struct gate_worker *w;
+	uint64_t now_ns = clock_now_ns();
+
+	TAILQ_FOREACH(w, &g->workers, entry)
+		show_worker(w, worker_rss(p, w->id), now_ns, out);
+}
+
+static void
+show_request(const struct request *r, uint64_t now_ns, struct buf *out)
+{
+	json_t *o = json_object();
+
+	set_str(o, "id", r->uuid);
+	set_str(o, "tenant", r->tenant);
+	set_str(o, "client", r->client);
+	set_str(o, "protocol", r->protocol);
+	set_str(o, "endpoint", r->endpoint);
+	set_str(o, "model", r->on_model->name);
+	set_str(o, "variant", r->on_model->variant);
+	json_object_set_new(o, "worker", r->worker != NULL ?
+	    json_integer(r->worker->id) : json_null());
+	set_str(o, "state", r->worker != NULL ? "running" : "queued");
+	set_num(o, "age_ms", clock_ms_between(r->arrived_ns, now_ns));
+	set_int(o, "prompt_tokens", r->prompt_tokens);
+	set_int(o, "completion_tokens", r->n_generated);
+	set_int(o, "retries", r->n_retries);
+	put_line(out, o);
+}
+
+static int
+by_arrival(const void *a, const void *b)
+{
+	const struct request *x = *(struct request *const *)a;
+	const struct request *y = *(struct request *const *)b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+void
+show_requests(struct gate *g, struct buf *out)
+{
+	size_t n = 0, at = 0;
+	struct request *r, **all = xreallocarray(NULL, g->requests.n + 1,
+	    sizeof(struct request *));
+	uint64_t now_ns = clock_now_ns();
+
+	while ((r = map_next(&g->requests, &at)) != NULL)
+		all[n++] = r;
+	qsort(all, n, sizeof(struct request *), by_arrival);
+	for (size_t i = 0; i < n; i++)
+		show_request(all[i], now_ns, out);
+	free(all);
+}
+
+/* ---- configuration, commands, kernels ---- */
+
+static void
+show_keys(const void *base, enum conf_section_kind kind, const char *name,
+    struct buf *out)
+{
+	struct buf value;
+
+	buf_init(&value, 1 << 16);
+	for (size_t i = 0; i < conf_n_keys; i++) {
+		const struct conf_key *k = &conf_keys[i];
+		bool is_secret = kind == CONF_TENANT &&
+		    strcmp(k->key, "key") == 0;
+		json_t *o;
+
+		if (k->kind != kind)
+			continue;
+		buf_clear(&value);
+		conf_get_text(base, k, &value);
+		o = json_object();
+		set_str(o, "section", k->section);
+		set_str(o, "name", name);
+		set_str(o, "key", k->key);
+		/* A screen is no place for a client's key. */
+		set_str(o, "value", is_secret && value.len > 0 ? "(set)" :
+		    buf_cstr(&value));
+		set_str(o, "default", k->def);
+		set_str(o, "what", k->what);
+		put_line(out, o);
+	}
+	buf_fini(&value);
+}
+
+void
+show_config(struct gate *g, struct buf *out)
+{
+	const struct conf *c = &g->conf;
+
+	show_keys(c, CONF_ONE, "", out);
+	for (size_t i = 0; i < c->n_models; i++)
+		show_keys(&c->models[i], CONF_MODEL, c->models[i].name, out);
+	for (size_t i = 0; i < c->n_tenants; i++)
+		show_keys(&c->tenants[i], CONF_TENANT, c->tenants[i].name,
+		    out);
+}
+
+void
+show_commands(struct buf *out)
+{
+	for (size_t i = 0; i < CMD_N; i++) {
+		json_t *o;
+
+		if (commands[i].where == CMD_OFFLINE)
+			continue;
+		o = json_object();
+		set_str(o, "words", commands[i].words);
+		set_str(o, "args", commands[i].args);
+		set_str(o, "help", commands[i].help);
+		set_int(o, "risk", (uint64_t)commands[i].risk);
+		put_line(out, o);
+	}
+}
+
+void
+show_kernel(uint32_t worker, unsigned type, struct cur body, struct buf *out)
+{
+	struct msg_kernel m;
+	json_t *o;
+
+	if (type != MSG_KERNEL || msg_get_kernel(body, &m) != 0)
+		return;
+	o = json_object();
+	set_slice(o, "name", m.name);
+	set_slice(o, "level", m.level);
+	set_slice(o, "what", m.what);
+	set_int(o, "worker", worker);
+	put_line(out, o);
+}
