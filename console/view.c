@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What people see of the daemon's objects: which fields, in which order and
+ * form.  Fields that a daemon does not send show as "-"; fields of a block
+ * that are not listed here come behind the listed ones.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "console/output.h"
+
+static const struct column models_view[] = {
+	{ "name", "NAME", FORM_TEXT, 12 },
+	{ "variant", "VARIANT", FORM_TEXT, 8 },
+	{ "state", "STATE", FORM_STATE, 8 },
+	{ "workers", "WORKERS", FORM_RANGE, 7 },
+	{ "threads", "THREADS", FORM_NUMBER, 7 },
+	{ "running", "RUNNING", FORM_NUMBER, 7 },
+	{ "queued", "QUEUED", FORM_NUMBER, 6 },
+	{ "tokens_per_s", "TOK/S", FORM_RATE, 7 },
+	{ "memory_bytes", "MEMORY", FORM_BYTES, 9 },
+	{ "architecture", "ARCH", FORM_TEXT, 8 },
+	{ "parameters", "PARAMS", FORM_COUNT, 7 },
+	{ "context", "CONTEXT", FORM_NUMBER, 7 },
+};
+
+static const struct column workers_view[] = {
+	{ "id", "ID", FORM_NUMBER, 3 },
+	{ "pid", "PID", FORM_NUMBER, 7 },
+	{ "model", "MODEL", FORM_TEXT, 12 },
+	{ "variant", "VARIANT", FORM_TEXT, 8 },
+	{ "state", "STATE", FORM_STATE, 8 },
+	{ "running", "RUNNING", FORM_NUMBER, 7 },
+	{ "tokens_per_s", "TOK/S", FORM_RATE, 7 },
+	{ "rss_bytes", "RSS", FORM_BYTES, 9 },
+	{ "restarts", "RESTARTS", FORM_NUMBER, 8 },
+	{ "cpu_level", "CPU", FORM_TEXT, 6 },
+	{ "uptime_s", "UP", FORM_AGE, 7 },
+};
+
+static const struct column requests_view[] = {
+	{ "started_at", "SINCE", FORM_TIME, 19 },
+	{ "status", "STATUS", FORM_STATE, 8 },
+	{ "model", "MODEL", FORM_TEXT, 12 },
+	{ "worker", "WORKER", FORM_NUMBER, 6 },
+	{ "prompt_tokens", "IN", FORM_NUMBER, 6 },
+	{ "completion_tokens", "OUT", FORM_NUMBER, 6 },
+	{ "tenant", "TENANT", FORM_TEXT, 8 },
+	{ "client", "CLIENT", FORM_TEXT, 16 },
+	{ "id", "ID", FORM_TEXT, 36 },
+};
+
+static const struct column log_view[] = {
+	{ "finished_at", "TIME", FORM_TIME, 19 },
+	{ "status", "STATUS", FORM_STATE, 9 },
+	{ "model", "MODEL", FORM_TEXT, 8 },
+	{ "prompt_tokens", "IN", FORM_NUMBER, 5 },
+	{ "completion_tokens", "OUT", FORM_NUMBER, 5 },
+	{ "ttft_ms", "TTFT", FORM_MS, 8 },
+	{ "finished_at", "DURATION", FORM_DURATION, 8 },
+	{ "client", "CLIENT", FORM_TEXT, 16 },
+	{ "id", "ID", FORM_TEXT, 36 },
+};
+
+static const struct column events_view[] = {
+	{ "at", "TIME", FORM_TIME, 19 },
+	{ "kind", "KIND", FORM_TEXT, 10 },
+	{ "subject", "SUBJECT", FORM_TEXT, 12 },
+	{ "text", "TEXT", FORM_TEXT, 30 },
+	{ "uid", "UID", FORM_NUMBER, 5 },
+};
+
+#define VIEW(v) (*n = N_ELEMENTS(v), v)
+
+const struct column *
+view_columns(enum command_id id, size_t *n)
+{
+	switch (id) {
+	case CMD_ID_SHOW_MODELS:
+		return VIEW(models_view);
+	case CMD_ID_SHOW_WORKERS:
+		return VIEW(workers_view);
+	case CMD_ID_SHOW_REQUESTS:
+		return VIEW(requests_view);
+	case CMD_ID_SHOW_EVENTS:
+		return VIEW(events_view);
+	case CMD_ID_LOG:
+		return VIEW(log_view);
+	default:
+		*n = 0;
+		return NULL;
+	}
+}
+
+static void
+put_time(int64_t unix_ms, struct buf *out)
+{
+	time_t t = (time_t)(unix_ms / 1000);
+	struct tm tm;
+	char text[32];
+
+	if (localtime_r(&t, &tm) == NULL ||
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		buf_printf(out, "%" PRId64, unix_ms);
+	else
+		buf_puts(out, text);
+}
+
+/* "45s", "12m05s", "3h07m", "9d04h" */
+static void
+put_age(double seconds, struct buf *out)
+{
+	uint64_t s = seconds > 0 && seconds < 1e15 ? (uint64_t)seconds : 0;
+
+	if (s < 60)
+		buf_printf(out, "%us", (unsigned)s);
+	else if (s < 3600)
+		buf_printf(out, "%um%02us", (unsigned)(s / 60),
+		    (unsigned)(s % 60));
+	else if (s < 86400)
+		buf_printf(out, "%uh%02um", (unsigned)(s / 3600),
+		    (unsigned)(s / 60 % 60));
+	else
+		buf_printf(out, "%" PRIu64 "d%02uh", s / 86400,
+		    (unsigned)(s / 3600 % 24));
+}
+
+static void
+put_ms(double ms, struct buf *out)
+{
+	if (ms < 1000)
+		buf_printf(out, "%.1fms", ms);
+	else if (ms < 60000)
+		buf_printf(out, "%.2fs", ms / 1000);
+	else
+		put_age(ms / 1000, out);
+}
+
+static void
+put_count(double n, struct buf *out)
+{
+	static const char units[] = "kMGT";
+	size_t i = 0;
+
+	if (n < 1000) {
+		buf_printf(out, "%.0f", n);
+		return;
+	}
+	for (n /= 1000; n >= 1000 && i < 3; i++)
+		n /= 1000;
+	buf_printf(out, "%.1f%c", n, units[i]);
+}
+
+/* Any JSON value in the shortest form. */
+static void
+put_plain(const json_t *v, struct buf *out)
+{
+	char *text;
+
+	if (json_is_string(v)) {
+		buf_put(out, json_string_value(v), json_string_length(v));
+		return;
+	}
+	text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT |
+	    JSON_REAL_PRECISION(10));
+	buf_puts(out, text != NULL ? text : "?");
+	free(text);
+}
+
+static void
+put_range(const json_t *v, struct buf *out)
+{
+	json_int_t now = json_integer_value(json_object_get(v, "now"));
+	json_int_t min = json_integer_value(json_object_get(v, "min"));
+	json_int_t max = json_integer_value(json_object_get(v, "max"));
+
+	buf_printf(out, "%lld/%lld", (long long)now, (long long)min);
+	if (max != min)
+		buf_printf(out, "..%lld", (long long)max);
+}
+
+static void
+put_number(enum column_form form, double v, struct buf *out)
+{
+	char text[32];
+
+	switch (form) {
+	case FORM_RATE:
+		buf_printf(out, "%.1f", v);
+		return;
+	case FORM_MS:
+		put_ms(v, out);
+		return;
+	case FORM_BYTES:
+		buf_puts(out, str_from_bytes(text, sizeof(text),
+		    v > 0 && v < 1e19 ? (uint64_t)v : 0));
+		return;
+	case FORM_COUNT:
+		put_count(v, out);
+		return;
+	case FORM_TIME:
+		put_time((int64_t)v, out);
+		return;
+	case FORM_AGE:
+		put_age(v, out);
+		return;
+	default:
+		buf_printf(out, "%.10g", v);
+		return;
+	}
+}
+
+void
+view_cell(const struct column *c, const json_t *row, struct buf *out)
+{
+	const json_t *v = json_object_get(row, c->field);
+
+	if (v == NULL || json_is_null(v)) {
+		buf_puts(out, "-");
+	} else if (c->form == FORM_RANGE && json_is_object(v)) {
+		put_range(v, out);
+	} else if (c->form == FORM_DURATION && json_is_number(v)) {
+		put_ms(json_number_value(v) - json_number_value(
+		    json_object_get(row, "started_at")), out);
+	} else if (c->form == FORM_TEXT || c->form == FORM_STATE ||
+	    c->form == FORM_NUMBER || !json_is_number(v)) {
+		put_plain(v, out);
+	} else {
+		put_number(c->form, json_number_value(v), out);
+	}
+}
+
+static const struct column status_view[] = {
+	{ "version", "version", FORM_TEXT, 0 },
+	{ "state", "state", FORM_TEXT, 0 },
+	{ "pid", "pid", FORM_NUMBER, 0 },
+	{ "uptime_s", "up", FORM_AGE, 0 },
+	{ "http", "http", FORM_TEXT, 0 },
+	{ "connections", "connections", FORM_NUMBER, 0 },
+	{ "queued", "queued", FORM_NUMBER, 0 },
+	{ "running", "running", FORM_NUMBER, 0 },
+	{ "requests_total", "requests", FORM_NUMBER, 0 },
+	{ "requests_per_s", "requests/s", FORM_RATE, 0 },
+	{ "tokens_total", "tokens", FORM_NUMBER, 0 },
+	{ "tokens_per_s", "tokens/s", FORM_RATE, 0 },
+	{ "ttft_ms", "first token", FORM_TEXT, 0 },
+	{ "memory_bytes", "memory", FORM_BYTES, 0 },
+};
+
+static void
+put_line(FILE *to, const char *title, struct buf *value)
+{
+	char name[64];
+	size_t size = value->len * 4 + 4;
+	char *shown = xmalloc(size);
+
+	str_vis(name, sizeof(name), title, strlen(title));
+	str_vis(shown, size, (const char *)value->data, value->len);
+	fprintf(to, "%-12s  %s\n", name, shown);
+	free(shown);
+	buf_clear(value);
+}
+
+/* {"p50":12,"p95":30} as "p50 12.0ms, p95 30.0ms". */
+static void
+put_quantiles(const json_t *v, struct buf *out)
+{
+	const char *key;
+	json_t *q;
+
+	json_object_foreach((json_t *)v, key, q) {
+		buf_printf(out, "%s%s ", out->len > 0 ? ", " : "", key);
+		if (json_is_number(q))
+			put_ms(json_number_value(q), out);
+		else
+			put_plain(q, out);
+	}
+}
+
+static bool
+is_listed(const char *key)
+{
+	for (size_t i = 0; i < N_ELEMENTS(status_view); i++)
+		if (strcmp(status_view[i].field, key) == 0)
+			return true;
+	return false;
+}
+
+void
+view_block(const json_t *object, FILE *to)
+{
+	struct buf text;
+	const char *key;
+	json_t *v;
+
+	buf_init(&text, SIZE_MAX / 8);
+	for (size_t i = 0; i < N_ELEMENTS(status_view); i++) {
+		const struct column *c = &status_view[i];
+
+		if ((v = json_object_get(object, c->field)) == NULL)
+			continue;
+		if (strcmp(c->field, "ttft_ms") == 0 && json_is_object(v))
+			put_quantiles(v, &text);
+		else
+			view_cell(c, object, &text);
+		put_line(to, c->title, &text);
+	}
+	json_object_foreach((json_t *)object, key, v) {
+		if (is_listed(key))
+			continue;
+		put_plain(v, &text);
+		put_line(to, key, &text);
+	}
+	buf_fini(&text);
+}
