@@ -42,7 +42,8 @@ rms_norm(const float *x, const float *w, float *out, size_t n, float eps)
 		out[i] = x[i] * scale * w[i];
 }
 
-/* A row that is -infinity everywhere has nothing to attend to: zeros. */
+/* A row that is -infinity everywhere has nothing to attend to: zeros.  A NaN
+ * beside a number makes the whole row NaN. */
 static void
 softmax(float *x, size_t n)
 {
@@ -53,11 +54,15 @@ softmax(float *x, size_t n)
 	for (i = 0; i < n; i++)
 		if (x[i] > max)
 			max = x[i];
+	if (max == -INFINITY) {
+		memset(x, 0, n * sizeof(*x));
+		return;
+	}
 	for (i = 0; i < n; i++) {
-		x[i] = max == -INFINITY ? 0 : expf(x[i] - max);
+		x[i] = expf(x[i] - max);
 		sum += x[i];
 	}
-	for (i = 0; i < n && sum > 0; i++)
+	for (i = 0; i < n; i++)
 		x[i] = (float)(x[i] / sum);
 }
 

@@ -83,8 +83,8 @@ const char *
 shape_name(enum shape s)
 {
 	static const char *const names[SHAPE_LIMIT] = {
-		"random", "zero", "equal", "alternating", "large", "denormal",
-		"mixed magnitudes", "one outlier"
+		"random", "zero", "equal", "alternating", "large", "tiny",
+		"denormal", "mixed magnitudes", "one outlier"
 	};
 
 	return names[s];
@@ -102,6 +102,8 @@ shaped(struct rng *r, enum shape s, size_t i)
 		return i % 2 == 0 ? 1.5f : -1.5f;
 	case SHAPE_LARGE:
 		return rng_float(r) * 1e17f;
+	case SHAPE_TINY:	/* about where quantisation gives up */
+		return rng_float(r) * 0x1.04p-100f;
 	case SHAPE_DENORMAL:
 		return rng_float(r) * 1e-39f;
 	case SHAPE_MIXED:

@@ -141,9 +141,13 @@ try_rms_norm(struct check *c, struct input *in)
 	float *x = floats(in, AREA_X), w[MAX_N], in_place[MAX_N];
 	float *out = area_get(AREA_OUT, in->place, in->n * sizeof(*out), 4);
 	float eps = 1e-6f;
-	double scale = rms_scale(x, in->n, eps);
+	double scale;
 	size_t i;
 
+	/* squares beyond float */
+	for (i = 0; in->shape == SHAPE_LARGE && i < in->n; i++)
+		x[i] *= 1e8f;
+	scale = rms_scale(x, in->n, eps);
 	fill_floats(&in->rng, SHAPE_RANDOM, w, in->n);
 	memcpy(in_place, x, in->n * sizeof(*x));
 	c->now->rms_norm(x, w, out, in->n, eps);
@@ -206,24 +210,38 @@ try_softmax(struct check *c, struct input *in)
 	return softmax_is_right(c, before, x, in->n);
 }
 
+/* Of n elements, all -infinity but for a NaN and a number if nan is set. */
+static bool
+softmax_of_nothing(struct check *c, size_t n, bool nan)
+{
+	float x[40];
+	size_t i;
+
+	try_input(c, "n %zu, all -infinity%s", n, nan ? " but NaN and 1" : "");
+	for (i = 0; i < n; i++)
+		x[i] = -INFINITY;
+	if (nan) {
+		x[(n - 1) / 2] = NAN;
+		x[n - 1] = 1;
+	}
+	c->now->softmax(x, n);
+	for (i = 0; i < n; i++)
+		if (nan ? !isnan(x[i]) : x[i] != 0)
+			return fail(c, "element %zu is %g", i, (double)x[i]);
+	return true;
+}
+
 bool
 check_softmax(struct check *c)
 {
-	float x[40];
-	size_t i, n;
+	size_t n;
 
 	if (!for_inputs(c, try_softmax))
 		return false;
-	for (n = 1; n <= 40; n++) {
-		try_input(c, "n %zu, all -infinity", n);
-		for (i = 0; i < n; i++)
-			x[i] = -INFINITY;
-		c->now->softmax(x, n);
-		for (i = 0; i < n; i++)
-			if (x[i] != 0)
-				return fail(c, "element %zu is %g", i,
-				    (double)x[i]);
-	}
+	for (n = 2; n <= 40; n++)
+		if (!softmax_of_nothing(c, n, false) ||
+		    !softmax_of_nothing(c, n, true))
+			return false;
 	return true;
 }
 
@@ -252,6 +270,13 @@ try_silu_mul(struct check *c, struct input *in)
 	c->now->silu_mul(in_place, up, in_place, in->n);
 	if (memcmp(in_place, out, in->n * sizeof(*out)) != 0)
 		return fail(c, "in place differs");
+	if (in->n == 0)
+		return true;
+	i = rng_u64(&in->rng) % in->n;
+	in_place[i] = NAN;
+	c->now->silu_mul(in_place, up, in_place, in->n);
+	if (!isnan(in_place[i]))
+		return fail(c, "NaN became %g", (double)in_place[i]);
 	return true;
 }
 
