@@ -11,11 +11,14 @@
 
 #include "base/mem.h"
 #include "kernels/kernels.h"
+#include "kernels/pool.h"
 #include "model/gguf.h"
+#include "model/kv.h"
 #include "model/model.h"
 #include "model/tokenizer.h"
 
 #define TEXT_MAX (1 << 20)
+#define N_ROWS 3
 
 static volatile double sink;	/* keeps the reads */
 
@@ -95,6 +98,41 @@ use_tokenizer(const struct gguf *g, struct cause *cause)
 	return rc;
 }
 
+/* Three tokens through the weights: what the shapes promised is there. */
+static int
+use_weights(const struct model *m, struct cause *cause)
+{
+	static struct pool *pool;
+	const struct model_desc *d = model_desc(m);
+	struct kv_pool *kv = NULL;
+	struct model_run *run = NULL;
+	struct kv_seq seq = { 0 };
+	struct batch_row rows[N_ROWS];
+	struct batch b = { rows, N_ROWS };
+	float *logits;
+	int rc;
+
+	if (pool == NULL && (rc = pool_new(&pool, 1, cause)) < 0)
+		return rc;
+	rc = kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim, 2, &kv, cause);
+	if (rc == 0)
+		rc = model_run_new(m, pool, kv, N_ROWS, &run, cause);
+	if (rc == 0 && kv_seq_reserve(kv, &seq, N_ROWS) == 0) {
+		logits = xcalloc(d->n_vocab, sizeof(*logits));
+		for (uint32_t i = 0; i < N_ROWS; i++)
+			rows[i] = (struct batch_row){ .token = i * 2 %
+			    d->n_vocab, .pos = i, .seq = &seq,
+			    .wants_output = i == N_ROWS - 1 };
+		model_forward(run, &b, logits, NULL);
+		sink = (double)logits[d->n_vocab - 1];
+		kv_seq_clear(kv, &seq);
+		free(logits);
+	}
+	model_run_free(&run);
+	kv_pool_free(&kv);
+	return rc;
+}
+
 /* All that is built on the file: 0 or a refusal with its cause.  *g is NULL
  * afterwards if the model took it. */
 static int
@@ -107,9 +145,9 @@ use_model(struct gguf **g, struct cause *cause)
 		return rc;
 	if ((rc = model_open(g, &m, cause)) < 0)
 		return rc;
-	(void)model_desc(m);
+	rc = use_weights(m, cause);
 	model_free(&m);
-	return 0;
+	return rc;
 }
 
 int
