@@ -78,10 +78,20 @@ print_help(FILE *to)
 static void
 print_short_help(void)
 {
+	size_t column = 80;
+
 	fprintf(stderr, "%sCommands:", usage);
-	for (size_t i = 0; i < CMD_N; i++)
-		fprintf(stderr, "%s%s%s", i % 6 == 0 ? "\n    " : " ",
-		    commands[i].words, i + 1 < CMD_N ? "," : "\n");
+	for (size_t i = 0; i < CMD_N; i++) {
+		size_t n = strlen(commands[i].words) + 2;
+
+		if (column + n > 78) {
+			fputs("\n   ", stderr);
+			column = 3;
+		}
+		fprintf(stderr, " %s%s", commands[i].words,
+		    i + 1 < CMD_N ? "," : "\n");
+		column += n;
+	}
 	fputs("More: bigmodelctl --help, bigmodelctl(1)\n", stderr);
 }
 

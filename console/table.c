@@ -111,29 +111,20 @@ total_width(const size_t *widths, size_t n)
 void
 table_fit(size_t *widths, size_t n, size_t max)
 {
-	for (;;) {
-		size_t widest = 0, total = total_width(widths, n), next = 0;
+	for (size_t i = 0; i < n; i++)
+		widths[i] = MEM_MIN(widths[i], max);
+	while (n > 0 && total_width(widths, n) > max) {
+		size_t widest = 0;
 
-		if (n == 0 || total <= max)
-			return;
 		for (size_t i = 1; i < n; i++)
 			if (widths[i] > widths[widest])
 				widest = i;
 		if (widths[widest] <= WIDTH_MIN)
 			break;
-		for (size_t i = 0; i < n; i++)
-			if (widths[i] < widths[widest])
-				next = MEM_MAX(next, widths[i]);
-		/* Down to the next narrower one, or as far as is needed. */
-		next = MEM_MAX(next, (size_t)WIDTH_MIN);
-		next = MEM_MIN(next, widths[widest] - 1);
-		widths[widest] = widths[widest] - next > total - max ?
-		    widths[widest] - (total - max) : next;
+		widths[widest]--;
 	}
 	while (n > 1 && total_width(widths, n) > max)
 		widths[--n] = 0;
-	if (n == 1 && widths[0] > max)
-		widths[0] = max;
 }
 
 static const char *

@@ -46,7 +46,7 @@ void	 table_flush(struct table *t, FILE *to);
 /* Columns of the terminal that a printable UTF-8 string takes. */
 size_t	 table_text_width(const char *s);
 /* Shrink the widths of n columns until they and the gaps between them fit in
- * max: the widest first, none below 8; columns for which no room is left get
+ * max: always the widest, none below 8; columns for which no room is left get
  * 0, from the right. */
 void	 table_fit(size_t *widths, size_t n, size_t max);
 
