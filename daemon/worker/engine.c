@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run waits, is admitted, and leaves when it ends.  Both lists are in order
+ * of arrival.  A run needs nothing but its tokens to be computed, and what it
+ * generates does not depend on how its rows were batched; so when the KV cache
+ * is full, the youngest active run gives its pages back and waits again.
+ *
+ * In a step a run has one row for each token that the cache lacks, as far as
+ * the budget goes; the row of its last token gives the logits of the next.
+ * "Generating" and "prefilling" are only names for lacking one or more.
+ */
+#include "config.h"
+
+#include "worker/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "worker/run.h"
+
+/* Rows of prompts in a step: while nobody generates, and while somebody does
+ * and waits for the step to end. */
+#define PREFILL_ROWS_ALONE	512
+#define PREFILL_ROWS_SHARED	64
+/* What one prompt gets before the next one has its turn. */
+#define PREFILL_TURN		32
+#define TEXT_MAX		((size_t)1 << 20)
+
+struct engine {
+	struct engine_conf conf;
+	struct run_env	 env;
+	struct model_run *model_run;
+	struct run_list	 waiting;
+	struct run_list	 active;
+	size_t		 n_waiting;
+	size_t		 n_active;
+	uint64_t	 n_arrived;
+	uint64_t	 last_turn;	/* arrival of the prompt last served */
+	uint64_t	 tokens_total;
+
+	struct batch_row *rows;
+	size_t		 max_rows;
+	struct run	**outs;		/* whose logits these are, in order */
+	size_t		 n_outs;
+	float		*logits;
+	struct sample_scratch *scratch;	/* a thread */
+};
+
+/* ---- life ---- */
+
+int
+engine_new(const struct engine_conf *conf, struct engine **out,
+    struct cause *cause)
+{
+	size_t n_vocab = model_desc(conf->model)->n_vocab, n_logits;
+	struct engine *e = xcalloc(1, sizeof(*e));
+	int n_threads = pool_n_threads(conf->pool), r;
+
+	e->conf = *conf;
+	TAILQ_INIT(&e->waiting);
+	TAILQ_INIT(&e->active);
+	e->max_rows = conf->n_parallel + PREFILL_ROWS_ALONE;
+	r = model_run_new(conf->model, conf->pool, conf->kv, e->max_rows,
+	    &e->model_run, cause);
+	if (r == 0 && (!size_mul(n_vocab, conf->n_parallel, &n_logits) ||
+	    (e->logits = try_calloc(n_logits, sizeof(float))) == NULL))
+		r = cause_set(cause, BM_ENOMEM,
+		    "no memory for the logits of %u sequences",
+		    conf->n_parallel);
+	if (r != 0) {
+		engine_free(&e);
+		return r;
+	}
+	run_env_init(&e->env, conf->model, conf->chat, conf->n_ctx);
+	e->rows = xcalloc(e->max_rows, sizeof(*e->rows));
+	e->outs = xcalloc(conf->n_parallel, sizeof(*e->outs));
+	e->scratch = xcalloc((size_t)n_threads, sizeof(*e->scratch));
+	for (int i = 0; i < n_threads; i++)
+		sample_scratch_init(&e->scratch[i], n_vocab);
+	*out = e;
+	return 0;
+}
+
+/* Take it off its list, pages and all, and free it. */
+static void
+forget(struct engine *e, struct run *r)
+{
+	kv_seq_clear(e->conf.kv, &r->kv);
+	if (r->is_active) {
+		TAILQ_REMOVE(&e->active, r, entry);
+		e->n_active--;
+	} else {
+		TAILQ_REMOVE(&e->waiting, r, entry);
+		e->n_waiting--;
+	}
+	run_free(&r);
+}
+
+void
+engine_free(struct engine **ep)
+{
+	struct engine *e = *ep;
+	struct run *r;
+
+	if (e == NULL)
+		return;
+	*ep = NULL;
+	while ((r = TAILQ_FIRST(&e->waiting)) != NULL ||
+	    (r = TAILQ_FIRST(&e->active)) != NULL)
+		forget(e, r);
+	for (int i = 0; e->scratch != NULL &&
+	    i < pool_n_threads(e->conf.pool); i++)
+		sample_scratch_fini(&e->scratch[i]);
+	free(e->scratch);
+	free(e->outs);
+	free(e->rows);
+	free(e->logits);
+	run_env_fini(&e->env);
+	model_run_free(&e->model_run);
+	free(e);
+}
+
+/* ---- answers ---- */
+
+static void
+send_started(struct engine *e, struct run *r)
+{
+	struct msg_started m = { .prompt_tokens = (uint32_t)r->n_prompt };
+
+	r->is_started = true;
+	r->started_ns = clock_now_ns();
+	e->conf.send(r->link, MSG_STARTED, r->id, &m);
+}
+
+static void
+send_refused(struct engine *e, void *link, uint64_t id,
+    const struct cause *cause, int code)
+{
+	struct msg_ended m = { .code = code,
+	    .text = slice_of(cause->text[0] != '\0' ? cause->text :
+	    err_text(code)) };
+
+	e->conf.send(link, MSG_ENDED, id, &m);
+}
+
+/* Say how it ended and forget it. */
+static void
+end_run(struct engine *e, struct run *r, int code)
+{
+	uint64_t now = clock_now_ns();
+	uint64_t first = r->first_ns != 0 ? r->first_ns : now;
+	struct msg_ended m = { .code = code,
+	    .text = slice_of(code == 0 ? "" : err_text(code)),
+	    .finish = (uint8_t)(code == 0 ? r->finish : FINISH_NONE),
+	    .prompt_tokens = (uint32_t)r->n_prompt,
+	    .completion_tokens = (uint32_t)run_n_generated(r),
+	    .stop_text = output_stop(&r->output) };
+
+	if (r->is_started) {
+		m.prefill_ms = clock_ms_between(r->started_ns, first);
+		m.decode_ms = clock_ms_between(first, now);
+	}
+	e->conf.send(r->link, MSG_ENDED, r->id, &m);
+	forget(e, r);
+}
+
+static void
+put_logprobs(const struct run *r, struct buf *out)
+{
+	const struct tokenizer *t = model_tokenizer(r->env->model);
+
+	for (size_t i = 0; i <= r->n_top; i++) {
+		struct logprob_item item = { r->probs[i].token,
+		    r->probs[i].logprob, { NULL, 0 },
+		    (uint8_t)(i == 0 ? r->n_top : 0) };
+
+		if (t != NULL)
+			item.piece = tokenizer_piece(t, item.token, true);
+		logprob_put(out, &item);
+	}
+}
+
+/*
+ * The token of this step and the text it released.  A token that ends the
+ * generation is only named when it released text: whoever resumes from these
+ * tokens must know that this text is out.
+ */
+static void
+send_out(struct engine *e, struct run *r)
+{
+	struct msg_out m = { .text = { (char *)r->text.data, r->text.len } };
+	uint8_t token[4];
+	struct buf probs;
+
+	if (r->ended_by_eog && r->text.len == 0)
+		return;
+	for (int i = 0; i < 4; i++)
+		token[i] = (uint8_t)(r->sampled >> (8 * i));
+	m.tokens = (struct words){ token, 1 };
+	buf_init(&probs, TEXT_MAX);
+	if (r->n_probs >= 0) {
+		put_logprobs(r, &probs);
+		m.logprobs = (struct slice){ (char *)probs.data, probs.len };
+	}
+	e->conf.send(r->link, MSG_OUT, r->id, &m);
+	buf_fini(&probs);
+	buf_clear(&r->text);
+}
+
+/* ---- coming and going ---- */
+
+static struct run *
+find(const struct run_list *list, const void *link, uint64_t id)
+{
+	struct run *r;
+
+	TAILQ_FOREACH(r, list, entry)
+		if (r->link == link && r->id == id)
+			return r;
+	return NULL;
+}
+
+void
+engine_run(struct engine *e, void *link, uint64_t id, const struct msg_run *m)
+{
+	struct cause cause = { 0 };
+	struct run *r;
+	int rc;
+
+	if ((rc = run_new(&e->env, m, &r, &cause)) != 0) {
+		send_refused(e, link, id, &cause, rc);
+		return;
+	}
+	r->link = link;
+	r->id = id;
+	r->arrival = ++e->n_arrived;
+	TAILQ_INSERT_TAIL(&e->waiting, r, entry);
+	e->n_waiting++;
+}
+
+void
+engine_cancel(struct engine *e, const void *link, uint64_t id)
+{
+	struct run *r = find(&e->active, link, id);
+
+	if (r == NULL)
+		r = find(&e->waiting, link, id);
+	if (r != NULL)
+		end_run(e, r, BM_ECANCEL);
+}
+
+static void
+drop_from(struct engine *e, struct run_list *list, const void *link)
+{
+	struct run *r, *next;
+
+	TAILQ_FOREACH_SAFE(r, list, entry, next)
+		if (r->link == link)
+			forget(e, r);
+}
+
+void
+engine_drop_link(struct engine *e, const void *link)
+{
+	drop_from(e, &e->active, link);
+	drop_from(e, &e->waiting, link);
+}
+
+static size_t
+pages_of(size_t n_tokens)
+{
+	return (n_tokens + KV_PAGE - 1) / KV_PAGE;
+}
+
+static void
+activate(struct engine *e, struct run *r)
+{
+	struct run *at;
+
+	TAILQ_REMOVE(&e->waiting, r, entry);
+	e->n_waiting--;
+	TAILQ_FOREACH(at, &e->active, entry)
+		if (at->arrival > r->arrival)
+			break;
+	if (at != NULL)
+		TAILQ_INSERT_BEFORE(at, r, entry);
+	else
+		TAILQ_INSERT_TAIL(&e->active, r, entry);
+	e->n_active++;
+	r->is_active = true;
+}
+
+/*
+ * Pages for all the tokens that a run has, with one to spare for each active
+ * run to grow into, so that the next step does not throw it out again.
+ */
+static bool
+reserve_all(struct engine *e, struct run *r)
+{
+	size_t spare = e->n_active == 0 ? 0 : e->n_active + 1;
+
+	if (r->finish != FINISH_NONE)
+		return true;
+	return kv_pool_n_free(e->conf.kv) >= pages_of(r->n_tokens) + spare &&
+	    kv_seq_reserve(e->conf.kv, &r->kv, (uint32_t)r->n_tokens) == 0;
+}
+
+/* Let waiting runs in, in order, while there is room. */
+static void
+admit(struct engine *e)
+{
+	struct run *r;
+
+	while (e->n_active < e->conf.n_parallel &&
+	    (r = TAILQ_FIRST(&e->waiting)) != NULL && reserve_all(e, r)) {
+		activate(e, r);
+		if (!r->is_started)
+			send_started(e, r);
+		if (r->finish != FINISH_NONE)
+			end_run(e, r, 0);
+	}
+}
+
+/* ---- planning a step ---- */
+
+static void
+preempt(struct engine *e, struct run *r)
+{
+	log_debug("run %llu waits for KV pages", (unsigned long long)r->id);
+	kv_seq_clear(e->conf.kv, &r->kv);
+	r->n_planned = 0;
+	TAILQ_REMOVE(&e->active, r, entry);
+	e->n_active--;
+	TAILQ_INSERT_HEAD(&e->waiting, r, entry);
+	e->n_waiting++;
+	r->is_active = false;
+}
+
+/* Pages for what is planned of r, taken from younger runs when there are no
+ * free ones; false when r itself had to give way. */
+static bool
+make_room(struct engine *e, struct run *r)
+{
+	uint32_t n = r->kv.n_tokens + (uint32_t)r->n_planned;
+
+	while (kv_seq_reserve(e->conf.kv, &r->kv, n) != 0) {
+		struct run *youngest = TAILQ_LAST(&e->active, run_list);
+
+		preempt(e, youngest);
+		if (youngest == r)
+			return false;
+	}
+	return true;
+}
+
+static size_t
+plan_generating(struct engine *e)
+{
+	size_t n = 0;
+	struct run *r;
+
+	TAILQ_FOREACH(r, &e->active, entry) {
+		r->n_planned = run_n_missing(r) == 1;
+		n += r->n_planned;
+	}
+	return n;
+}
+
+/* The prompt whose turn it is: the next in order of arrival after the one
+ * served last, or the first; NULL when all are planned. */
+static struct run *
+next_prompt(const struct engine *e)
+{
+	struct run *r, *first = NULL;
+
+	TAILQ_FOREACH(r, &e->active, entry) {
+		if (r->n_planned == run_n_missing(r))
+			continue;
+		if (r->arrival > e->last_turn)
+			return r;
+		if (first == NULL)
+			first = r;
+	}
+	return first;
+}
+
+static void
+plan_prompts(struct engine *e, size_t budget)
+{
+	struct run *r;
+
+	while (budget > 0 && (r = next_prompt(e)) != NULL) {
+		size_t n = MEM_MIN(run_n_missing(r) - r->n_planned,
+		    (size_t)PREFILL_TURN);
+
+		n = MEM_MIN(n, budget);
+		r->n_planned += n;
+		budget -= n;
+		e->last_turn = r->arrival;
+	}
+}
+
+/* Decide how many rows each active run has, and reserve their pages. */
+static void
+plan(struct engine *e)
+{
+	struct run *r;
+
+	plan_prompts(e, plan_generating(e) > 0 ? PREFILL_ROWS_SHARED :
+	    PREFILL_ROWS_ALONE);
+	TAILQ_FOREACH(r, &e->active, entry)
+		if (r->n_planned > 0 && !make_room(e, r))
+			break;		/* it was the last of the list */
+}
+
+static void
+build_batch(struct engine *e, struct batch *b)
+{
+	struct run *r;
+
+	*b = (struct batch){ e->rows, 0 };
+	e->n_outs = 0;
+	TAILQ_FOREACH(r, &e->active, entry) {
+		size_t missing = run_n_missing(r);
+
+		for (size_t i = 0; i < r->n_planned; i++) {
+			uint32_t pos = r->kv.n_tokens + (uint32_t)i;
+
+			assert(b->n < e->max_rows);
+			e->rows[b->n++] = (struct batch_row){ r->tokens[pos],
+			    pos, &r->kv, i + 1 == missing };
+		}
+		if (r->n_planned > 0 && r->n_planned == missing)
+			e->outs[e->n_outs++] = r;
+	}
+}
+
+/* ---- choosing tokens ---- */
+
+static void
+sample_item(void *arg, size_t i, int thread)
+{
+	struct engine *e = arg;
+	struct run *r = e->outs[i];
+	struct sample_scratch *s = &e->scratch[thread];
+	const float *logits = e->logits + i * s->n_vocab;
+	struct sample_history h = { r->tokens, r->n_tokens, r->n_prompt };
+
+	r->code = sample_token(&r->sample, &h, logits, s, &r->sampled);
+	if (r->code == 0 && r->n_probs >= 0)
+		r->n_top = sample_logprobs(logits, r->sampled,
+		    (size_t)r->n_probs, s, r->probs);
+}
+
+static void
+deliver(struct engine *e, struct run *r)
+{
+	if (r->code != 0) {
+		log_warnx("run %llu: the logits leave no token to choose",
+		    (unsigned long long)r->id);
+		end_run(e, r, r->code);
+		return;
+	}
+	if (r->first_ns == 0)
+		r->first_ns = clock_now_ns();
+	e->tokens_total++;
+	run_accept(r, r->sampled);
+	send_out(e, r);
+	if (r->finish != FINISH_NONE)
+		end_run(e, r, 0);
+}
+
+bool
+engine_has_work(const struct engine *e)
+{
+	return e->n_active + e->n_waiting > 0;
+}
+
+void
+engine_step(struct engine *e)
+{
+	struct batch b;
+
+	admit(e);
+	plan(e);
+	build_batch(e, &b);
+	if (b.n == 0)
+		return;
+	model_forward(e->model_run, &b, e->n_outs > 0 ? e->logits : NULL,
+	    NULL);
+	if (e->n_outs > 1)
+		pool_run(e->conf.pool, e->n_outs, sample_item, e);
+	else if (e->n_outs == 1)
+		sample_item(e, 0, 0);
+	for (size_t i = 0; i < e->n_outs; i++)
+		deliver(e, e->outs[i]);
+}
+
+void
+engine_load(const struct engine *e, struct msg_load *out)
+{
+	size_t pages = kv_pool_n_pages(e->conf.kv);
+
+	*out = (struct msg_load){
+	    .running = (uint32_t)e->n_active,
+	    .waiting = (uint32_t)e->n_waiting,
+	    .kv_pages = (uint32_t)pages,
+	    .kv_pages_used = (uint32_t)(pages -
+	    kv_pool_n_free(e->conf.kv)),
+	    .tokens_total = e->tokens_total };
+}
+
+uint64_t
+engine_scratch_bytes(const struct engine *e)
+{
+	size_t n_vocab = model_desc(e->conf.model)->n_vocab;
+	size_t n_threads = (size_t)pool_n_threads(e->conf.pool);
+
+	return model_run_bytes(e->model_run) +
+	    n_vocab * e->conf.n_parallel * sizeof(float) +
+	    n_vocab * n_threads * (sizeof(float) + sizeof(uint32_t) +
+	    sizeof(struct candidate));
+}

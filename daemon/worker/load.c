@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "worker/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "kernels/kernels.h"
+#include "worker/memory.h"
+
+#define DEFAULT_PARALLEL	16
+#define MAX_PARALLEL		1024
+#define MAX_THREADS		512
+/* The part of the memory granted that the KV cache may take by itself. */
+#define KV_MEMORY_SHARE		4
+
+int
+load_add_part(struct loaded *l, int fd, struct slice name,
+    struct cause *cause)
+{
+	if (l->n_parts == LOAD_MAX_PARTS || load_gguf(l) != NULL) {
+		close(fd);
+		return cause_set(cause, BM_EPROTO,
+		    "a part of a model where none is expected");
+	}
+	l->fds[l->n_parts] = fd;
+	l->names[l->n_parts++] = slice_dup(name);
+	return 0;
+}
+
+static void
+close_parts(struct loaded *l)
+{
+	for (int i = 0; i < l->n_parts; i++) {
+		close(l->fds[i]);
+		free(l->names[i]);
+	}
+	l->n_parts = 0;
+}
+
+int
+load_open_file(struct loaded *l, struct cause *cause)
+{
+	int r;
+
+	if (load_gguf(l) != NULL)
+		return 0;
+	if (l->n_parts == 0)
+		return cause_set(cause, BM_EPROTO, "there is no file to open");
+	r = gguf_open(l->fds, (const char *const *)l->names, l->n_parts,
+	    &l->gguf, cause);
+	close_parts(l);
+	return r;
+}
+
+/* ---- sizes ---- */
+
+static size_t
+pages_of(uint64_t n_tokens)
+{
+	return (size_t)((n_tokens + KV_PAGE - 1) / KV_PAGE);
+}
+
+/*
+ * How many pages of KV cache: kv_bytes' worth, or as much as all sequences can
+ * fill within a share of the memory.  A context that was asked for fits whole;
+ * one that was not is cut to what the cache holds.
+ */
+static size_t
+choose_pages(struct loaded *l, const struct msg_model *m)
+{
+	const struct model_desc *d = model_desc(l->model);
+	uint64_t page_bytes = d->kv_bytes_per_token * KV_PAGE;
+	uint64_t budget = m->kv_bytes != 0 ? m->kv_bytes :
+	    memory_granted_bytes() / KV_MEMORY_SHARE;
+	size_t n_pages = (size_t)(budget / page_bytes), all;
+
+	l->n_ctx = m->n_ctx != 0 ? m->n_ctx : d->n_ctx_train;
+	all = pages_of(l->n_ctx) * l->n_parallel;
+	if (m->kv_bytes == 0)
+		n_pages = MEM_MIN(n_pages, all);
+	n_pages = MEM_MAX(n_pages, (size_t)1);
+	if (m->n_ctx != 0)
+		return MEM_MAX(n_pages, pages_of(l->n_ctx));
+	if (n_pages < pages_of(l->n_ctx))
+		l->n_ctx = (uint32_t)(n_pages * KV_PAGE);
+	return n_pages;
+}
+
+static void
+choose_counts(struct loaded *l, const struct msg_model *m)
+{
+	uint32_t n = m->n_threads != 0 ? m->n_threads :
+	    (uint32_t)pool_granted_cpus();
+
+	l->n_threads = (int)MEM_MIN(n, (uint32_t)MAX_THREADS);
+	n = m->n_parallel != 0 ? m->n_parallel : DEFAULT_PARALLEL;
+	l->n_parallel = MEM_MIN(n, (uint32_t)MAX_PARALLEL);
+}
+
+/* ---- opening ---- */
+
+static int
+load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
+    struct cause *cause)
+{
+	const struct model_desc *d = model_desc(l->model);
+	size_t n_pages = choose_pages(l, m);
+	struct engine_conf conf = { .model = l->model, .chat = l->chat,
+	    .n_ctx = l->n_ctx, .n_parallel = l->n_parallel, .send = send };
+	int r;
+
+	if ((r = pool_new(&l->pool, l->n_threads, cause)) != 0 ||
+	    (r = kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim, n_pages,
+	    &l->kv, cause)) != 0)
+		return r;
+	conf.pool = l->pool;
+	conf.kv = l->kv;
+	return engine_new(&conf, &l->engine, cause);
+}
+
+static void
+find_chat_form(struct loaded *l)
+{
+	struct slice template_text = { NULL, 0 };
+	struct cause ignored;
+
+	/* A template that is no string is as good as none. */
+	if (gguf_get_str(l->gguf, "tokenizer.chat_template", &template_text,
+	    &ignored) != 0)
+		template_text = (struct slice){ NULL, 0 };
+	l->chat = chat_form_find(template_text);
+}
+
+int
+load_model(struct loaded *l, const struct msg_model *m, engine_send_fn send,
+    struct cause *cause)
+{
+	int r;
+
+	if (load_is_ready(l))
+		return cause_set(cause, BM_EEXIST, "a model is loaded");
+	if ((r = load_open_file(l, cause)) != 0)
+		return r;
+	if (l->gguf == NULL)
+		return cause_set(cause, BM_EINTERNAL,
+		    "loading failed before");
+	free(l->name);
+	free(l->variant);
+	l->worker = m->worker;
+	l->name = slice_dup(m->name);
+	l->variant = slice_dup(m->variant);
+	find_chat_form(l);
+	choose_counts(l, m);
+	if (m->vocab_only)
+		return tokenizer_open(l->gguf, &l->vocab, cause);
+	if ((r = model_open(&l->gguf, &l->model, cause)) != 0)
+		return r;
+	return load_engine(l, m, send, cause);
+}
+
+void
+load_fini(struct loaded *l)
+{
+	close_parts(l);
+	engine_free(&l->engine);
+	kv_pool_free(&l->kv);
+	pool_free(&l->pool);
+	tokenizer_free(&l->vocab);
+	model_free(&l->model);
+	gguf_free(&l->gguf);
+	free(l->name);
+	free(l->variant);
+	memset(l, 0, sizeof(*l));
+}
+
+/* ---- questions ---- */
+
+const struct gguf *
+load_gguf(const struct loaded *l)
+{
+	return l->model != NULL ? model_gguf(l->model) : l->gguf;
+}
+
+const struct tokenizer *
+load_tokenizer(const struct loaded *l)
+{
+	return l->model != NULL ? model_tokenizer(l->model) : l->vocab;
+}
+
+bool
+load_is_ready(const struct loaded *l)
+{
+	return l->engine != NULL || l->vocab != NULL;
+}
+
+void
+load_info(const struct loaded *l, struct msg_model_info *out)
+{
+	*out = (struct msg_model_info){ .worker = l->worker,
+	    .name = slice_of(l->name), .variant = slice_of(l->variant),
+	    .file_bytes = gguf_file_bytes(load_gguf(l)),
+	    .cpu_level = slice_of(kern_level()),
+	    .chat_form = slice_of(chat_form_name(l->chat)) };
+	if (l->vocab != NULL)
+		out->n_vocab = tokenizer_n_vocab(l->vocab);
+	if (l->engine == NULL)
+		return;
+	const struct model_desc *d = model_desc(l->model);
+
+	out->architecture = slice_of(d->architecture);
+	out->n_params = d->n_params;
+	out->n_ctx = l->n_ctx;
+	out->n_ctx_train = d->n_ctx_train;
+	out->n_vocab = d->n_vocab;
+	out->n_embd = d->n_embd;
+	out->n_layer = d->n_layer;
+	out->type = slice_of(d->type);
+	out->weight_bytes = d->weight_bytes;
+	out->kv_bytes = kv_pool_n_pages(l->kv) * kv_page_bytes(l->kv);
+	out->kv_bytes_per_token = d->kv_bytes_per_token;
+	out->scratch_bytes = engine_scratch_bytes(l->engine);
+	out->n_threads = (uint32_t)l->n_threads;
+	out->n_parallel = l->n_parallel;
+	out->bits_per_weight = d->bits_per_weight;
+}
