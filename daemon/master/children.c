@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One child: its start, what it says and its end.  A child is gone when it has
+ * been waited for and its link has been read to the end, whichever comes
+ * last: its last words (why a model can't be loaded) come before its death.
+ */
+#include "config.h"
+
+#include <sys/wait.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "master/child_log_io.h"
+#include "master/master.h"
+#include "master/model_file.h"
+#include "master/spawn.h"
+
+static void
+limits_of(const struct child *c, struct sup_limits *l)
+{
+	const struct conf *conf = &c->master->conf;
+
+	*l = (struct sup_limits){
+	    .start_timeout_ms = conf->worker_start_timeout,
+	    .backoff_min_ms = conf->worker_backoff_min,
+	    .backoff_max_ms = conf->worker_backoff_max,
+	    .backoff_reset_ms = conf->worker_backoff_reset };
+}
+
+void
+child_init(struct child *c, struct master *m, enum role role, uint32_t id)
+{
+	memset(c, 0, sizeof(*c));
+	c->master = m;
+	c->role = role;
+	c->id = id;
+	sup_init(&c->sup);
+}
+
+const char *
+child_name(const struct child *c, char out[32])
+{
+	if (c->role == R_WORKER)
+		snprintf(out, 32, "worker %u", c->id);
+	else
+		snprintf(out, 32, "%s", role_name(c->role));
+	return out;
+}
+
+struct child *
+child_next(struct master *m, struct child *c)
+{
+	struct model *model;
+	struct child *next = NULL;
+
+	if (c == NULL)
+		return &m->gate;
+	if (c == &m->gate)
+		return &m->reqlog;
+	if (c != &m->reqlog && (next = TAILQ_NEXT(c, entry)) != NULL)
+		return next;
+	model = c == &m->reqlog ? TAILQ_FIRST(&m->models) :
+	    TAILQ_NEXT(c->model, entry);
+	while (model != NULL &&
+	    (next = TAILQ_FIRST(&model->workers)) == NULL)
+		model = TAILQ_NEXT(model, entry);
+	return next;
+}
+
+struct child *
+child_find(struct master *m, pid_t pid)
+{
+	struct child *c = NULL;
+
+	while ((c = child_next(m, c)) != NULL)
+		if (c->sup.has_process && c->pid == pid)
+			return c;
+	return NULL;
+}
+
+/* ---- the end ---- */
+
+static void
+status_text(int status, char *out, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(out, size, "killed by signal %d (%s)%s",
+		    WTERMSIG(status), strsignal(WTERMSIG(status)),
+		    WCOREDUMP(status) ? ", core dumped" : "");
+	else
+		snprintf(out, size, "ended with status %d",
+		    WEXITSTATUS(status));
+}
+
+static void
+report_crash(struct child *c)
+{
+	char name[32], how[96], next[64] = "";
+	char kind[32];
+	uint64_t now_ns = clock_now_ns();
+
+	status_text(c->status, how, sizeof(how));
+	if (c->sup.state == SUP_BACKOFF)
+		snprintf(next, sizeof(next), "; starts again in %.0f ms",
+		    clock_ms_between(now_ns, c->sup.wake_ns));
+	log_warnx("%s %s pid=%d model=%s restarts=%u%s", child_name(c, name),
+	    how, (int)c->pid, c->model != NULL ? c->model->conf.name : "-",
+	    c->sup.restarts, next);
+	snprintf(kind, sizeof(kind), "%s_died", role_name(c->role));
+	tell_event(c->master, kind, name, "%s%s%s: %s%s",
+	    c->model != NULL ? "model " : "pid",
+	    c->model != NULL ? c->model->conf.name : "",
+	    c->model != NULL ? "" : " of it", how, next);
+	if (c->model != NULL) {
+		c->model->has_crashed = true;
+		snprintf(c->model->reason, sizeof(c->model->reason),
+		    "%s %s", name, how);
+		c->model->is_told = false;
+	}
+}
+
+/* Without the gate nothing waits or runs, and nobody waits for answers. */
+static void
+gate_is_gone(struct master *m)
+{
+	struct model *model;
+	struct child *w;
+
+	TAILQ_FOREACH(model, &m->models, entry) {
+		model->is_idle = true;
+		model_forget_asks(model);
+		TAILQ_FOREACH(w, &model->workers, entry)
+			w->is_idle = true;
+	}
+	m->is_drained = true;
+}
+
+static void
+gone(struct child *c)
+{
+	struct sup_limits l;
+	bool was_crash;
+
+	limits_of(c, &l);
+	c->is_reaped = false;
+	was_crash = sup_exited(&c->sup, &l, clock_now_ns());
+	if (was_crash && c->master->phase < PHASE_QUIT)
+		report_crash(c);
+	if (c->role == R_GATE)
+		gate_is_gone(c->master);
+	c->pid = 0;
+}
+
+void
+child_reaped(struct child *c, int status)
+{
+	c->status = status;
+	c->is_reaped = true;
+	if (c->chan == NULL)
+		gone(c);
+}
+
+static void
+on_close(struct chan *chan, int err, void *arg)
+{
+	struct child *c = arg;
+	char name[32];
+
+	if (err == BM_EPROTO) {
+		log_warnx("%s broke the protocol; killed",
+		    child_name(c, name));
+		kill(c->pid, SIGKILL);
+	}
+	chan_free(&c->chan);
+	if (c->is_reaped)
+		gone(c);
+	else
+		sup_link_lost(&c->sup, clock_now_ns());
+}
+
+/* ---- what children say ---- */
+
+static void
+worker_is_ready(struct child *c)
+{
+	struct model *model = c->model;
+
+	if (c->sup.state != SUP_STARTING && c->sup.state != SUP_LOADING)
+		return;
+	sup_ready(&c->sup, clock_now_ns());
+	log_info("worker %u ready model=%s pid=%d ms=%lld", c->id,
+	    model->conf.name, (int)c->pid,
+	    (long long)(clock_unix_ms() - c->started_ms));
+	model->has_crashed = false;
+	model->reason[0] = '\0';
+	model->is_told = false;
+	tell_link(&c->master->gate, c);
+}
+
+static void
+worker_has_failed(struct child *c, const struct msg_result *r)
+{
+	struct model *model = c->model;
+	char text[256];
+
+	str_vis(text, sizeof(text), r->text.p, r->text.n);
+	if (c->sup.state != SUP_STARTING && c->sup.state != SUP_LOADING)
+		return;
+	log_warnx("worker %u can't load model %s: %s", c->id,
+	    model->conf.name, text);
+	tell_event(c->master, "load_failed", model->conf.name, "%s", text);
+	str_copy(model->reason, text, sizeof(model->reason));
+	model->is_told = false;
+	child_act(c, sup_load_failed(&c->sup, clock_now_ns()));
+}
+
+static void
+on_worker_frame(struct child *c, const struct frame *f)
+{
+	struct msg_result r;
+
+	if (f->type == MSG_MODEL_INFO)
+		worker_is_ready(c);
+	else if (f->type == MSG_RESULT && msg_get_result(f->body, &r) == 0 &&
+	    r.code != 0)
+		worker_has_failed(c, &r);
+}
+
+static void
+note_idle(struct master *m, const struct frame *f)
+{
+	struct msg_model_idle mi;
+	struct msg_worker_idle wi;
+	struct model *model;
+	struct child *c = NULL;
+
+	if (f->type == MSG_MODEL_IDLE && msg_get_model_idle(f->body, &mi) == 0)
+		TAILQ_FOREACH(model, &m->models, entry)
+			if (slice_eq(mi.name, model->conf.name))
+				model->is_idle = true;
+	if (f->type == MSG_WORKER_IDLE &&
+	    msg_get_worker_idle(f->body, &wi) == 0)
+		while ((c = child_next(m, c)) != NULL)
+			if (c->role == R_WORKER && c->id == wi.worker)
+				c->is_idle = true;
+}
+
+static void
+on_gate_frame(struct master *m, const struct frame *f)
+{
+	switch (f->type) {
+	case MSG_DO:
+		do_command(m, f);
+		break;
+	case MSG_PROCS:
+		do_procs(m, f);
+		break;
+	case MSG_MODEL_IDLE:
+	case MSG_WORKER_IDLE:
+		note_idle(m, f);
+		break;
+	case MSG_RESULT:
+		/* The one thing the gate is asked is to drain. */
+		m->is_drained = true;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_frame(struct chan *chan, const struct frame *f, void *arg)
+{
+	struct child *c = arg;
+	struct msg_hello hello;
+	char name[32];
+
+	if (f->fd != -1)
+		close(f->fd);
+	if (f->type == MSG_HELLO) {
+		if (msg_get_hello(f->body, &hello) == 0 &&
+		    hello.version != WIRE_VERSION)
+			log_warnx("%s speaks version %u, we speak %u",
+			    child_name(c, name), hello.version, WIRE_VERSION);
+		return;
+	}
+	if (c->role == R_WORKER)
+		on_worker_frame(c, f);
+	else if (c->role == R_GATE)
+		on_gate_frame(c->master, f);
+}
+
+static const struct chan_handler handler = { on_frame, on_close };
+
+/* ---- the start ---- */
+
+void
+child_send_conf(struct child *c)
+{
+	struct buf b;
+	struct msg_conf m;
+
+	if (c->chan == NULL)
+		return;
+	buf_init(&b, FRAME_BODY_MAX);
+	conf_put(&b, &c->master->conf);
+	m.conf = (struct slice){ (const char *)b.data, b.len };
+	chan_send(c->chan, MSG_CONF, 0, 0, &m);
+	buf_fini(&b);
+}
+
+/* Give a worker its files and settings; false when they can't be opened. */
+static bool
+give_model(struct child *c)
+{
+	const struct conf_model *conf = &c->model->conf;
+	struct model_file file;
+	struct cause why;
+	struct msg_model m = { .worker = c->id, .name = slice_of(conf->name),
+	    .variant = slice_of(MASTER_VARIANT),
+	    .n_threads = (uint32_t)conf->threads,
+	    .n_ctx = (uint32_t)conf->context, .kv_bytes = conf->kv_cache,
+	    .n_parallel = (uint32_t)conf->parallel };
+
+	if (model_file_open(conf->path, &file, &why) != 0) {
+		struct msg_result r = { .code = why.code,
+		    .text = slice_of(why.text) };
+
+		worker_has_failed(c, &r);
+		return false;
+	}
+	for (size_t i = 0; i < file.n_parts; i++) {
+		struct msg_model_part part = {
+		    .name = slice_of(file.parts[i].name) };
+
+		chan_send_fd(c->chan, MSG_MODEL_PART, 0, 0, &part,
+		    file.parts[i].fd);
+		file.parts[i].fd = -1;
+	}
+	model_file_close(&file);
+	chan_send(c->chan, MSG_MODEL, 1, 0, &m);
+	return true;
+}
+
+static void
+start_talking(struct child *c, int fd)
+{
+	struct master *m = c->master;
+
+	c->chan = chan_new(m->loop, fd, R_MASTER, c->role, &handler, c);
+	child_send_conf(c);
+	if (c->role == R_WORKER) {
+		if (give_model(c))
+			sup_loading(&c->sup);
+		return;
+	}
+	sup_ready(&c->sup, clock_now_ns());
+	if (c->role == R_GATE)
+		tell_all(m);
+	else
+		tell_link(&m->gate, c);
+}
+
+static void
+start(struct child *c)
+{
+	struct master *m = c->master;
+	struct spawn s = { .name = role_name(c->role),
+	    .dir = m->conf.state_dir, .stderr_fd = child_log_fd(m->child_log),
+	    .wants_many_fds = c->role == R_GATE };
+	struct sup_limits l;
+	struct cause why;
+	int fd;
+
+	limits_of(c, &l);
+	c->started_ms = clock_unix_ms();
+	c->is_reaped = false;
+	c->is_idle = false;
+	if (spawn(&s, &c->pid, &fd, &why) != 0) {
+		log_warnx("%s", why.text);
+		if (c->model != NULL) {
+			c->model->has_crashed = true;
+			str_copy(c->model->reason, why.text,
+			    sizeof(c->model->reason));
+			c->model->is_told = false;
+		}
+		sup_spawn_failed(&c->sup, &l, clock_now_ns());
+		return;
+	}
+	sup_spawned(&c->sup, &l, clock_now_ns());
+	start_talking(c, fd);
+}
+
+void
+child_act(struct child *c, enum sup_action action)
+{
+	struct msg_quit quit = { 0 };
+	char name[32];
+
+	switch (action) {
+	case SUP_SPAWN:
+		start(c);
+		break;
+	case SUP_QUIT:
+		if (c->chan != NULL)
+			chan_send(c->chan, MSG_QUIT, 0, 0, &quit);
+		break;
+	case SUP_KILL:
+		log_warnx("%s does not %s in time; killed pid=%d",
+		    child_name(c, name), c->sup.state == SUP_STOPPING ?
+		    "end" : "start or answer", (int)c->pid);
+		kill(c->pid, SIGKILL);
+		break;
+	case SUP_NOTHING:
+		break;
+	}
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Operators' commands, as the gate hands them on. */
+#include "config.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "master/conf_parse.h"
+#include "master/master.h"
+#include "master/model_file.h"
+#include "wire/commands.h"
+
+#define WORDS_MAX	8
+#define WORKERS_MAX	64
+
+/* DONE_LATER: an ask was noted and models_settle answers it. */
+enum { DONE_LATER = 1 };
+
+struct command_call {
+	struct master	*m;
+	const struct frame *f;
+	const char *const *args;
+	size_t		 n_args;
+	struct cause	*why;
+};
+
+static int
+ask(const struct command_call *call, struct model *model, enum ask_kind kind)
+{
+	struct ask *a = xcalloc(1, sizeof(*a));
+
+	a->kind = kind;
+	a->seq = call->f->seq;
+	a->id = call->f->id;
+	TAILQ_INSERT_TAIL(&model->asks, a, entry);
+	return DONE_LATER;
+}
+
+static int
+find(const struct command_call *call, struct model **out)
+{
+	char shown[80];
+	const char *name = call->args[0];
+	struct model *model = model_find(call->m, name);
+
+	if (model == NULL)
+		return cause_set(call->why, BM_ENOMODEL, "no model \"%s\"",
+		    str_vis(shown, sizeof(shown), name, strlen(name)));
+	if (model->is_going)
+		return cause_set(call->why, BM_EOVERLOAD,
+		    "model %s is being unloaded", name);
+	*out = model;
+	return 0;
+}
+
+static int
+do_load(const struct command_call *call)
+{
+	const char *name = call->args[0];
+	struct conf one;
+	struct conf_model *conf;
+	struct model_file file;
+	struct model *model;
+	int r;
+
+	if (!conf_name_is_valid(name))
+		return cause_set(call->why, BM_EBADREQ, "a model's name is "
+		    "1 to 64 of the characters A-Z a-z 0-9 . _ : -");
+	if ((model = model_find(call->m, name)) != NULL)
+		return cause_set(call->why, BM_EEXIST,
+		    "model %s is %s already", name, model->state);
+	conf_init(&one);
+	conf = conf_add_model(&one, name);
+	free(conf->path);
+	conf->path = conf_path_from(call->m->conf.state_dir, call->args[1]);
+	if ((r = model_file_open(conf->path, &file, call->why)) == 0) {
+		model_file_close(&file);
+		model = model_new(call->m, conf);
+		model->is_trial = true;
+		r = ask(call, model, ASK_LOAD);
+	}
+	conf_fini(&one);
+	return r;
+}
+
+static int
+do_unload(const struct command_call *call)
+{
+	struct model *model;
+	int r;
+
+	if ((r = find(call, &model)) != 0)
+		return r;
+	model_unload(model, call->m);
+	return ask(call, model, ASK_UNLOAD);
+}
+
+static int
+do_workers(const struct command_call *call)
+{
+	struct model *model;
+	struct child *w;
+	int n, r;
+
+	if ((r = find(call, &model)) != 0)
+		return r;
+	if (str_to_int(call->args[1], 1, WORKERS_MAX, &n) != 0)
+		return cause_set(call->why, BM_EBADREQ,
+		    "the number of workers is from 1 to %d", WORKERS_MAX);
+	model->conf.workers = (uint64_t)n;
+	model->has_crashed = false;
+	model->is_told = false;
+	TAILQ_FOREACH(w, &model->workers, entry)
+		if (!w->is_surplus && w->sup.state == SUP_FAILED)
+			child_act(w, sup_start(&w->sup));
+	return ask(call, model, ASK_WORKERS);
+}
+
+static int
+do_stop(const struct command_call *call)
+{
+	bool is_now = call->n_args == 1;
+
+	if (is_now && strcmp(call->args[0], "--now") != 0)
+		return cause_set(call->why, BM_EUSAGE, "usage: stop [--now]");
+	/* Answered first: afterwards there may be nobody to do it. */
+	chan_send_result(call->m->gate.chan, call->f->seq, call->f->id, 0,
+	    "");
+	stop_begin(call->m, is_now);
+	return DONE_LATER;
+}
+
+static int
+carry_out(const struct command *c, const struct command_call *call)
+{
+	if (call->m->phase > PHASE_RUN && c->id != CMD_ID_STOP)
+		return cause_set(call->why, BM_EOVERLOAD,
+		    "the daemon is stopping");
+	switch (c->id) {
+	case CMD_ID_LOAD:
+		return do_load(call);
+	case CMD_ID_UNLOAD:
+		return do_unload(call);
+	case CMD_ID_WORKERS:
+		return do_workers(call);
+	case CMD_ID_RELOAD:
+		return reload(call->m, call->why);
+	case CMD_ID_STOP:
+		return do_stop(call);
+	default:
+		return cause_set(call->why, BM_EUNSUP,
+		    "\"%s\" is not the master's to do", c->words);
+	}
+}
+
+void
+do_command(struct master *m, const struct frame *f)
+{
+	struct msg_do cmd;
+	struct cause why = { .code = BM_EPROTO };
+	char *w[WORDS_MAX] = { NULL };
+	const struct command *c;
+	struct slice s;
+	struct cur list;
+	size_t n = 0, used;
+	int r = BM_EPROTO;
+
+	if (msg_get_do(f->body, &cmd) != 0)
+		goto out;
+	list = strs_of(cmd.words);
+	while (n < WORDS_MAX && strs_next(&list, &s))
+		w[n++] = slice_dup(s);
+	r = command_find((const char *const *)w, n, &c, &used, &why);
+	if (r == 0) {
+		struct command_call call = { .m = m, .f = f,
+		    .args = (const char *const *)w + used,
+		    .n_args = n - used, .why = &why };
+
+		log_info("command \"%s\" uid=%u pid=%u", c->words, cmd.uid,
+		    cmd.pid);
+		r = carry_out(c, &call);
+	}
+out:
+	if (r != DONE_LATER && m->gate.chan != NULL)
+		chan_send_result(m->gate.chan, f->seq, f->id, r,
+		    r == 0 ? "" : why.text);
+	for (size_t i = 0; i < n; i++)
+		free(w[i]);
+}
+
+/* ---- show status, show workers: what only the master can see ---- */
+
+static uint64_t
+rss_bytes(pid_t pid)
+{
+	char path[64], text[128];
+	uint64_t size = 0, rss = 0;
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	if (sscanf(text, "%" SCNu64 " %" SCNu64, &size, &rss) != 2)
+		return 0;
+	return rss * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void
+do_procs(struct master *m, const struct frame *f)
+{
+	struct msg_proc self = { .role = R_MASTER, .pid = (uint32_t)getpid(),
+	    .rss_bytes = rss_bytes(getpid()), .state = slice_of(m->told),
+	    .started_ms = m->started_ms };
+	struct child *c = NULL;
+
+	chan_send(m->gate.chan, MSG_PROC, f->seq, f->id, &self);
+	while ((c = child_next(m, c)) != NULL) {
+		struct msg_proc p = { .role = (uint8_t)c->role,
+		    .worker = c->id, .pid = (uint32_t)c->pid,
+		    .rss_bytes = c->pid != 0 ? rss_bytes(c->pid) : 0,
+		    .state = slice_of(sup_state_name(c->sup.state)),
+		    .restarts = c->sup.restarts,
+		    .started_ms = c->started_ms };
+
+		chan_send(m->gate.chan, MSG_PROC, f->seq, f->id, &p);
+	}
+	chan_send_result(m->gate.chan, f->seq, f->id, 0, "");
+}

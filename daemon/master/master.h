@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_MASTER_MASTER_H
+#define BM_MASTER_MASTER_H
+
+/*
+ * What the master knows, and who changes it.  Events (a frame, a dead child, a
+ * signal, a command) only note what happened; master_settle, called before the
+ * loop sleeps, compares what is with what should be and takes the next steps.
+ * So every order of events leads to the same place, and nothing is freed
+ * under the feet of a caller.
+ *
+ *	main.c		command line, daemonising
+ *	master_main.c	loop, signals, timer
+ *	children.c	one process: start, frames, end
+ *	models.c	models and their workers: settle
+ *	tell.c		what the gate is told
+ *	do.c		operators' commands
+ *	reload.c	configuration changes
+ *	stop.c		the end
+ */
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/queue.h"
+#include "master/listen.h"
+#include "master/options.h"
+#include "master/supervise.h"
+#include "wire/chan_io.h"
+#include "wire/conf.h"
+
+struct child_log;
+struct ev_loop;
+struct master;
+struct model;
+
+/* Models have one variant as long as nobody makes others. */
+#define MASTER_VARIANT "base"
+
+struct child {
+	struct master	*master;
+	enum role	 role;
+	uint32_t	 id;		/* worker number; 0: gate, reqlog */
+	struct sup	 sup;
+	pid_t		 pid;
+	struct chan	*chan;		/* NULL: no link */
+	bool		 is_reaped;	/* dead, but its link may hold more */
+	int		 status;	/* as of waitpid */
+	int64_t		 started_ms;
+	char		 told[16];	/* state the gate knows */
+	/* of workers */
+	struct model	*model;
+	uint32_t	 generation;	/* of the model's settings */
+	bool		 is_surplus;	/* to be drained, ended, forgotten */
+	bool		 is_idle;	/* the gate has nothing on it */
+	TAILQ_ENTRY(child) entry;
+};
+TAILQ_HEAD(child_list, child);
+
+/* A command of an operator that is answered later. */
+enum ask_kind { ASK_LOAD, ASK_UNLOAD, ASK_WORKERS };
+struct ask {
+	enum ask_kind	 kind;
+	uint32_t	 seq;
+	uint64_t	 id;
+	TAILQ_ENTRY(ask) entry;
+};
+TAILQ_HEAD(ask_list, ask);
+
+struct model {
+	struct conf_model conf;
+	uint32_t	 generation;	/* grows when workers must be new */
+	bool		 is_trial;	/* loaded by command, not yet ready */
+	bool		 has_crashed;	/* since it was ready, or at first */
+	bool		 is_going;	/* being unloaded */
+	bool		 comes_back;	/* the file named it again meanwhile */
+	bool		 is_idle;	/* the gate has no request of it */
+	uint64_t	 going_until_ns;
+	int64_t		 created_s;
+	char		 state[16];
+	char		 reason[256];
+	bool		 is_told;	/* the gate knows state and reason */
+	struct child_list workers;
+	struct ask_list	 asks;
+	TAILQ_ENTRY(model) entry;
+};
+TAILQ_HEAD(model_list, model);
+
+/* For the database; kept while there is no gate to take it there. */
+struct event {
+	char		 uuid[37];
+	int64_t		 at;
+	char		*kind;
+	char		*subject;
+	char		*text;
+	TAILQ_ENTRY(event) entry;
+};
+TAILQ_HEAD(event_list, event);
+
+enum phase { PHASE_START, PHASE_RUN, PHASE_DRAIN, PHASE_QUIT, PHASE_REQLOG,
+    PHASE_OVER };
+
+struct master {
+	struct ev_loop	*loop;
+	const struct options *options;
+	struct conf	 conf;		/* as last loaded */
+	struct listeners listeners;
+	struct child	 gate;
+	struct child	 reqlog;
+	struct model_list models;
+	struct event_list events;
+	size_t		 n_events;
+	uint32_t	 n_workers_ever;
+	int64_t		 started_ms;
+	enum phase	 phase;
+	bool		 is_unsettled;	/* settle once more before sleeping */
+	uint64_t	 drain_until_ns;
+	bool		 is_drained;
+	char		 told[16];	/* daemon state the gate knows */
+	int		 ready_fd;	/* to the waiting parent; -1: none */
+	int		 exit_status;
+	int		 log_fd;	/* log.file; -1: none */
+	struct child_log *child_log;	/* NULL: children have our stderr */
+};
+
+/* ---- master_main.c ---- */
+/* Run until stopped; takes the listeners.  ready_fd: where a parent waits for
+ * "ready" (an empty line) or the reason why not (a line); -1 if none does.
+ * Returns the exit status. */
+int	 master_run(struct master *m);
+void	 master_reopen_log(struct master *m);
+
+/* ---- children.c ---- */
+void	 child_init(struct child *c, struct master *m, enum role role,
+	    uint32_t id);
+void	 child_act(struct child *c, enum sup_action action);
+/* waitpid has told. */
+void	 child_reaped(struct child *c, int status);
+/* The one with that pid; NULL: none of ours. */
+struct child *child_find(struct master *m, pid_t pid);
+/* Every child: first NULL, then the last one; NULL at the end. */
+struct child *child_next(struct master *m, struct child *c);
+/* "worker 3" */
+const char *child_name(const struct child *c, char out[32]);
+void	 child_send_conf(struct child *c);
+
+/* ---- models.c ---- */
+struct model *model_new(struct master *m, const struct conf_model *conf);
+struct model *model_find(struct master *m, const char *name);
+void	 model_unload(struct model *model, struct master *m);
+/* Answer all who asked for kind. */
+void	 model_answer(struct master *m, struct model *model,
+	    enum ask_kind kind, int code, const char *text);
+void	 model_forget_asks(struct model *model);
+void	 models_settle(struct master *m);
+/* Is there no model that may still become ready?  *n_ready counts. */
+bool	 models_are_settled(const struct master *m, size_t *n_ready);
+void	 models_free(struct master *m);
+
+/* ---- tell.c ---- */
+void	 tell_event(struct master *m, const char *kind, const char *subject,
+	    const char *fmt, ...) BM_PRINTF(4, 5);
+void	 tell_events_flush(struct master *m);
+void	 tell_events_free(struct master *m);
+void	 tell_worker(struct child *c);
+void	 tell_worker_gone(struct child *c);
+void	 tell_model(struct master *m, struct model *model);
+void	 tell_daemon(struct master *m);
+void	 tell_listeners(struct master *m);
+/* Everything, to a gate that just started. */
+void	 tell_all(struct master *m);
+/* A link between two children; does nothing while one is not there. */
+void	 tell_link(struct child *gate, struct child *other);
+
+/* ---- do.c ---- */
+void	 do_command(struct master *m, const struct frame *f);
+void	 do_procs(struct master *m, const struct frame *f);
+
+/* ---- reload.c ---- */
+/* 0, or the cause; everything stays as it was then. */
+int	 reload(struct master *m, struct cause *cause) BM_MUST_CHECK;
+
+/* ---- stop.c ---- */
+/* Drain and end; is_now: without waiting for requests. */
+void	 stop_begin(struct master *m, bool is_now);
+/* Ready, failed, or on with the end: whatever is due. */
+void	 phase_settle(struct master *m);
+
+#endif

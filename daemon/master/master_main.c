@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop.  Callbacks note events; on_prepare, which libev calls before it
+ * sleeps, lets everything settle and sets the one timer to the next moment
+ * somebody waits for.
+ */
+#include "config.h"
+
+#include <sys/wait.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ev.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "master/child_log_io.h"
+#include "master/master.h"
+
+/* Nothing is so far away that we would not look once in a while. */
+#define LOOK_S	60.0
+
+struct watchers {
+	struct ev_signal	 sig[5];
+	struct ev_prepare	 prepare;
+	struct ev_timer		 timer;
+};
+
+static void
+reap(struct master *m)
+{
+	struct child *c;
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if ((c = child_find(m, pid)) != NULL)
+			child_reaped(c, status);
+}
+
+static void
+on_signal(struct ev_loop *loop, struct ev_signal *w, int revents)
+{
+	struct master *m = w->data;
+	struct cause why;
+
+	switch (w->signum) {
+	case SIGCHLD:
+		reap(m);
+		break;
+	case SIGTERM:
+	case SIGINT:
+		stop_begin(m, m->phase >= PHASE_DRAIN);
+		break;
+	case SIGHUP:
+		/* reload has logged a failure. */
+		(void)(reload(m, &why) == 0);
+		break;
+	case SIGUSR1:
+		master_reopen_log(m);
+		break;
+	}
+}
+
+/* Everyone whose time has come. */
+static void
+tick(struct master *m)
+{
+	struct child *c = NULL;
+	uint64_t now_ns = clock_now_ns();
+
+	while ((c = child_next(m, c)) != NULL)
+		child_act(c, sup_tick(&c->sup, now_ns));
+}
+
+static uint64_t
+next_wake_ns(struct master *m)
+{
+	uint64_t wake = m->phase == PHASE_DRAIN ? m->drain_until_ns :
+	    SUP_NEVER;
+	const struct model *model;
+	struct child *c = NULL;
+
+	while ((c = child_next(m, c)) != NULL)
+		wake = MEM_MIN(wake, c->sup.wake_ns);
+	TAILQ_FOREACH(model, &m->models, entry)
+		if (model->is_going && !model->is_idle)
+			wake = MEM_MIN(wake, model->going_until_ns);
+	return wake;
+}
+
+static void
+on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
+{
+	struct master *m = w->data;
+	struct watchers *ws = (struct watchers *)(void *)((char *)w -
+	    offsetof(struct watchers, prepare));
+	uint64_t wake_ns, now_ns;
+	double after;
+
+	tick(m);
+	do {
+		m->is_unsettled = false;
+		models_settle(m);
+		phase_settle(m);
+	} while (m->is_unsettled);
+	if (m->phase == PHASE_OVER) {
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	wake_ns = next_wake_ns(m);
+	now_ns = clock_now_ns();
+	after = wake_ns == SUP_NEVER ? LOOK_S :
+	    clock_ms_between(now_ns, wake_ns) / 1000 + 0.001;
+	ev_timer_stop(loop, &ws->timer);
+	ev_timer_set(&ws->timer, MEM_MIN(after, LOOK_S), 0.);
+	ev_timer_start(loop, &ws->timer);
+}
+
+static void
+on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	/* Waking up was all; on_prepare does the rest. */
+}
+
+/* ---- the log ---- */
+
+void
+master_reopen_log(struct master *m)
+{
+	const char *path = m->conf.log_file;
+	int fd = -1, level = log_level_parse(m->conf.log_level);
+
+	if (level >= 0)
+		log_set_level((enum log_level)level);
+	if (path[0] != '\0' && (fd = open(path, O_WRONLY | O_CREAT |
+	    O_APPEND | O_CLOEXEC, 0640)) == -1) {
+		log_warn("%s", path);
+		return;
+	}
+	log_set_fd(fd);
+	if (m->child_log == NULL && (fd != -1 || !m->options->is_foreground))
+		m->child_log = child_log_new(m->loop);
+	if (m->child_log != NULL)
+		child_log_set_fd(m->child_log, fd != -1 ? fd :
+		    m->options->is_foreground ? STDERR_FILENO : -1);
+	if (m->log_fd != -1)
+		close(m->log_fd);
+	m->log_fd = fd;
+}
+
+/* ---- begin and end ---- */
+
+static void
+watch(struct master *m, struct watchers *ws)
+{
+	static const int signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP,
+	    SIGUSR1 };
+
+	for (size_t i = 0; i < N_ELEMENTS(signals); i++) {
+		ev_signal_init(&ws->sig[i], on_signal, signals[i]);
+		ws->sig[i].data = m;
+		ev_signal_start(m->loop, &ws->sig[i]);
+	}
+	ev_prepare_init(&ws->prepare, on_prepare);
+	ws->prepare.data = m;
+	ev_prepare_start(m->loop, &ws->prepare);
+	ev_timer_init(&ws->timer, on_timer, 0., 0.);
+}
+
+int
+master_run(struct master *m)
+{
+	struct watchers ws;
+
+	signal(SIGPIPE, SIG_IGN);
+	/* Not the default loop: that one would wait for our children. */
+	if ((m->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV)) == NULL)
+		fatalx("no event loop");
+	m->started_ms = clock_unix_ms();
+	m->log_fd = -1;
+	TAILQ_INIT(&m->models);
+	TAILQ_INIT(&m->events);
+	master_reopen_log(m);
+	log_info("bigmodeld %s starts pid=%d state_dir=%s", PACKAGE_VERSION,
+	    (int)getpid(), m->conf.state_dir);
+	child_init(&m->gate, m, R_GATE, 0);
+	child_init(&m->reqlog, m, R_REQLOG, 0);
+	for (size_t i = 0; i < m->conf.n_models; i++)
+		model_new(m, &m->conf.models[i]);
+	watch(m, &ws);
+	child_act(&m->reqlog, sup_start(&m->reqlog.sup));
+	child_act(&m->gate, sup_start(&m->gate.sup));
+	ev_run(m->loop, 0);
+
+	listen_close(&m->listeners);
+	chan_free(&m->gate.chan);
+	chan_free(&m->reqlog.chan);
+	models_free(m);
+	tell_events_free(m);
+	log_info("stopped status=%d", m->exit_status);
+	child_log_free(&m->child_log);
+	log_set_fd(-1);
+	if (m->log_fd != -1)
+		close(m->log_fd);
+	ev_loop_destroy(m->loop);
+	return m->exit_status;
+}

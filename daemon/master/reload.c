@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The file again.  What is compared is the new file with the one loaded
+ * before, not with what operators made of it since: a model loaded by command
+ * and a number of workers set by command stay until the file itself changes.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "master/master.h"
+#include "master/notify.h"
+
+/* Do these settings need other processes? */
+static bool
+needs_new_workers(const struct conf_model *a, const struct conf_model *b)
+{
+	return strcmp(a->path, b->path) != 0 || a->threads != b->threads ||
+	    a->context != b->context || a->kv_cache != b->kv_cache ||
+	    a->parallel != b->parallel;
+}
+
+static void
+retry_failed(struct model *model)
+{
+	struct child *w;
+
+	TAILQ_FOREACH(w, &model->workers, entry)
+		if (!w->is_surplus && w->sup.state == SUP_FAILED)
+			child_act(w, sup_start(&w->sup));
+}
+
+/* old: what the last file said of the model, NULL when nothing. */
+static void
+update(struct model *model, const struct conf_model *old,
+    const struct conf_model *new)
+{
+	uint64_t n_workers = model->conf.workers;
+
+	if (old == NULL)
+		old = &model->conf;
+	if (old->workers != new->workers)
+		n_workers = new->workers;
+	if (needs_new_workers(&model->conf, new)) {
+		log_info("model %s: settings changed, new workers",
+		    new->name);
+		model->generation++;
+		model->has_crashed = false;
+	} else {
+		retry_failed(model);
+	}
+	conf_model_fini(&model->conf);
+	conf_model_copy(&model->conf, new);
+	model->conf.workers = n_workers;
+	model->is_told = false;
+}
+
+static void
+apply_models(struct master *m, const struct conf *old, const struct conf *new)
+{
+	for (size_t i = 0; i < old->n_models; i++) {
+		struct model *model = model_find(m, old->models[i].name);
+
+		if (model != NULL &&
+		    conf_find_model(new, model->conf.name) == NULL)
+			model_unload(model, m);
+	}
+	for (size_t i = 0; i < new->n_models; i++) {
+		const struct conf_model *c = &new->models[i];
+		struct model *model = model_find(m, c->name);
+
+		/* One that is going comes back once it is gone. */
+		if (model == NULL)
+			model_new(m, c);
+		else if (model->is_going)
+			model->comes_back = true;
+		else
+			update(model, conf_find_model(old, c->name), c);
+	}
+}
+
+static int
+load_and_apply(struct master *m, struct cause *cause)
+{
+	struct conf next, old;
+	struct child *c = NULL;
+	int r;
+
+	if ((r = options_load_conf(m->options, &next, cause)) != 0)
+		return r;
+	if ((r = listen_apply(&m->listeners, &next, cause)) != 0) {
+		conf_fini(&next);
+		return r;
+	}
+	old = m->conf;
+	m->conf = next;
+	while ((c = child_next(m, c)) != NULL)
+		child_send_conf(c);
+	tell_listeners(m);
+	tell_daemon(m);
+	master_reopen_log(m);
+	apply_models(m, &old, &m->conf);
+	conf_fini(&old);
+	return 0;
+}
+
+int
+reload(struct master *m, struct cause *cause)
+{
+	int r;
+
+	if (m->phase > PHASE_RUN)
+		return cause_set(cause, BM_EOVERLOAD,
+		    "the daemon is stopping");
+	notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\n",
+	    clock_now_ns() / 1000);
+	if ((r = load_and_apply(m, cause)) != 0) {
+		log_warnx("reload refused, all stays as it was: %s",
+		    cause->text);
+		tell_event(m, "reload_failed", "", "%s", cause->text);
+	} else {
+		log_info("configuration reloaded models=%zu",
+		    m->conf.n_models);
+		tell_event(m, "reloaded", "", "%zu models",
+		    m->conf.n_models);
+	}
+	if (m->phase == PHASE_RUN)
+		notify("READY=1\n");
+	return r;
+}
