@@ -1,0 +1,782 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gate's core against a master, workers and a reqlog that this test plays
+ * itself at the other ends of socketpairs.  The loop runs only while a frame
+ * is awaited, so nothing here depends on time.
+ */
+#include "config.h"
+
+#include <sys/socket.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <ev.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gate/core.h"
+#include "gate/metrics.h"
+#include "gate/rows.h"
+#include "gate/sched.h"
+#include "wire/fd_io.h"
+#include "wire/sync_io.h"
+
+/* ---- what the protocols would offer ---- */
+
+static int n_drains;
+
+void
+clients_listen(struct gate *g, enum listen_kind kind, int fd,
+    const char *addr)
+{
+	close(fd);
+}
+
+void
+clients_drain(struct gate *g)
+{
+	n_drains++;
+}
+
+/* ---- the world ---- */
+
+struct peer {
+	struct sync_io	 io;
+};
+
+struct world {
+	struct gate	 g;
+	struct peer	 master;
+	struct peer	 reqlog;
+	struct peer	 worker[3];	/* by number */
+};
+
+static struct world o;
+
+static void
+spin(void)
+{
+	for (int i = 0; i < 4; i++)
+		ev_run(o.g.loop, EVRUN_NOWAIT);
+}
+
+static void
+say(struct peer *p, enum msg_type type, uint32_t seq, uint64_t id,
+    const void *m, int fd)
+{
+	assert_int_equal(sync_send(&p->io, type, seq, id, m, fd), 0);
+	spin();
+}
+
+/* The next frame the gate sent to p; it must be of that type. */
+static struct frame
+hear(struct peer *p, enum msg_type type)
+{
+	struct frame f;
+
+	spin();
+	if (sync_recv(&p->io, &f, 1000) != 0)
+		fail_msg("no frame came; %s was awaited", msg_name(type));
+	if (f.type != type)
+		fail_msg("%s came; %s was awaited", msg_name(f.type),
+		    msg_name(type));
+	return f;
+}
+
+static void
+hear_nothing(struct peer *p)
+{
+	struct frame f;
+
+	spin();
+	assert_int_equal(sync_recv(&p->io, &f, 0), BM_ETIMEOUT);
+}
+
+static void
+link_peer(struct peer *p, enum role role, uint32_t id)
+{
+	struct msg_peer m = { .role = (uint8_t)role, .worker = id,
+	    .model = slice_of("tale"), .variant = slice_of("f16") };
+	int fds[2];
+
+	assert_int_equal(fd_socketpair(fds), 0);
+	sync_init(&p->io, fds[1], role, R_GATE);
+	say(&o.master, MSG_PEER, 0, 0, &m, fds[0]);
+	close(fds[0]);
+}
+
+static void
+worker_up(uint32_t id, uint32_t n_parallel)
+{
+	struct msg_model_info m = { .worker = id, .name = slice_of("tale"),
+	    .variant = slice_of("f16"), .n_parallel = n_parallel,
+	    .n_ctx = 2048 };
+
+	link_peer(&o.worker[id], R_WORKER, id);
+	say(&o.worker[id], MSG_MODEL_INFO, 0, 0, &m, -1);
+}
+
+static void
+model_state(const char *state, const char *reason)
+{
+	struct msg_model_state m = { .name = slice_of("tale"),
+	    .variant = slice_of("f16"), .state = slice_of(state),
+	    .reason = slice_of(reason), .workers_min = 1, .workers_max = 1 };
+
+	say(&o.master, MSG_MODEL_STATE, 0, 0, &m, -1);
+}
+
+static int
+setup(void **state)
+{
+	struct gate *g = &o.g;
+	int fds[2];
+
+	memset(&o, 0, sizeof(o));
+	n_drains = 0;
+	log_set_level(LOG_LEVEL_ERROR);
+	conf_init(&g->conf);
+	TAILQ_INIT(&g->models);
+	TAILQ_INIT(&g->workers);
+	TAILQ_INIT(&g->tenants);
+	map_init(&g->requests);
+	map_init(&g->asks);
+	g->stats = xcalloc(1, sizeof(*g->stats));
+	g->rows = xcalloc(1, sizeof(*g->rows));
+	rows_init(g->rows, 100);
+	g->deadlines = xcalloc(1, sizeof(*g->deadlines));
+	assert_int_equal(fd_socketpair(fds), 0);
+	sync_init(&o.master.io, fds[1], R_MASTER, R_GATE);
+	links_init(g, ev_loop_new(0), fds[0]);
+	(void)hear(&o.master, MSG_HELLO);
+	link_peer(&o.reqlog, R_REQLOG, 0);
+	model_state("ready", "");
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct gate *g = &o.g;
+	struct tenant_use *u;
+
+	say(&o.master, MSG_MODEL_GONE, 0, 0,
+	    &(struct msg_model_gone){ slice_of("tale") }, -1);
+	for (uint32_t i = 1; i < N_ELEMENTS(o.worker); i++) {
+		say(&o.master, MSG_WORKER_GONE, 0, 0,
+		    &(struct msg_worker_gone){ i }, -1);
+		if (o.worker[i].io.in.max != 0)
+			sync_fini(&o.worker[i].io);
+	}
+	assert_int_equal(g->requests.n, 0);
+	assert_int_equal(g->n_queued, 0);
+	assert_int_equal(g->n_running, 0);
+	chan_free(&g->reqlog);
+	chan_free(&g->master);
+	sync_fini(&o.reqlog.io);
+	sync_fini(&o.master.io);
+	map_fini(&g->requests);
+	map_fini(&g->asks);
+	rows_fini(g->rows);
+	sched_heap_fini(g->deadlines);
+	while ((u = TAILQ_FIRST(&g->tenants)) != NULL) {
+		TAILQ_REMOVE(&g->tenants, u, entry);
+		free(u->name);
+		free(u);
+	}
+	free(g->stats);
+	free(g->rows);
+	free(g->deadlines);
+	conf_fini(&g->conf);
+	ev_loop_destroy(g->loop);
+	return 0;
+}
+
+/* ---- a client ---- */
+
+struct client {
+	struct request	*r;
+	int		 n_queued;
+	size_t		 position;
+	int		 n_done;
+	int		 code;
+	unsigned	 finish;
+	uint64_t	 retry_ms;
+	uint32_t	 completion_tokens;
+	char		 message[256];
+	char		 text[256];
+	uint32_t	 tokens[16];
+	size_t		 n_tokens;
+	bool		 abandons;	/* at the first output */
+};
+
+static void
+on_queued(struct request *r, size_t position)
+{
+	struct client *c = r->arg;
+
+	c->n_queued++;
+	c->position = position;
+}
+
+static void
+on_tokens(struct request *r, struct words tokens)
+{
+	struct client *c = r->arg;
+
+	for (size_t i = 0; i < tokens.n; i++)
+		c->tokens[c->n_tokens++] = words_at(tokens, i);
+}
+
+static void
+on_output(struct request *r, struct slice text, struct words tokens,
+    struct slice logprobs)
+{
+	struct client *c = r->arg;
+
+	strncat(c->text, text.p, text.n);
+	on_tokens(r, tokens);
+	if (c->abandons)
+		request_abandon(&o.g, r);
+}
+
+static void
+on_done(struct request *r, const struct request_result *res)
+{
+	struct client *c = r->arg;
+
+	c->n_done++;
+	c->code = res->code;
+	c->finish = res->finish;
+	c->retry_ms = res->retry_ms;
+	c->completion_tokens = res->completion_tokens;
+	strncpy(c->message, res->message, sizeof(c->message) - 1);
+}
+
+static const struct request_events events = { .queued = on_queued,
+    .output = on_output, .tokens = on_tokens, .done = on_done };
+
+static void
+submit(struct client *c, enum request_kind kind, const char *model)
+{
+	struct request *r = request_new(kind);
+
+	c->r = r;
+	r->arg = c;
+	r->events = &events;
+	r->protocol = "line";
+	r->endpoint = "generate";
+	r->model = model != NULL ? xstrdup(model) : NULL;
+	if (kind == REQUEST_GENERATE) {
+		r->prompt = xstrdup("Once");
+		r->m.run.text = slice_of(request_own(r, "Once", 4));
+		r->m.run.seed = 7;
+	}
+	request_submit(&o.g, r);
+	spin();
+}
+
+static void
+out(struct peer *p, uint64_t id, uint32_t token, const char *text)
+{
+	uint8_t le[4] = { (uint8_t)token, (uint8_t)(token >> 8) };
+	struct msg_out m = { .tokens = { le, 1 }, .text = slice_of(text) };
+
+	say(p, MSG_OUT, 0, id, &m, -1);
+}
+
+static void
+ended(struct peer *p, uint64_t id, int code, uint32_t n)
+{
+	struct msg_ended m = { .code = code, .finish = FINISH_LENGTH,
+	    .prompt_tokens = 3, .completion_tokens = n };
+
+	say(p, MSG_ENDED, 0, id, &m, -1);
+}
+
+static void
+expect_row(const char *status, const char *output)
+{
+	struct frame f = hear(&o.reqlog, MSG_ROW);
+	struct msg_row m;
+
+	assert_int_equal(msg_get_row(f.body, &m), 0);
+	assert_true(slice_eq(m.status, status));
+	assert_true(slice_eq(m.output, output));
+	say(&o.reqlog, MSG_ACK, 0, 0, &(struct msg_ack){ f.seq }, -1);
+}
+
+/* ---- tests ---- */
+
+static void
+a_request_runs(void **state)
+{
+	struct client c = { 0 };
+	struct frame f;
+	struct msg_run run;
+
+	worker_up(1, 2);
+	submit(&c, REQUEST_GENERATE, NULL);
+	assert_int_equal(c.n_queued, 0);
+	f = hear(&o.worker[1], MSG_RUN);
+	assert_int_equal(msg_get_run(f.body, &run), 0);
+	assert_true(slice_eq(run.text, "Once"));
+	assert_int_equal(run.seed, 7);
+	assert_int_equal(run.resume.n, 0);
+	out(&o.worker[1], f.id, 11, " upon");
+	out(&o.worker[1], f.id, 12, " a time");
+	assert_string_equal(c.text, " upon a time");
+	ended(&o.worker[1], f.id, 0, 2);
+	assert_int_equal(c.n_done, 1);
+	assert_int_equal(c.code, 0);
+	assert_int_equal(c.finish, FINISH_LENGTH);
+	assert_int_equal(c.completion_tokens, 2);
+	expect_row("ok", " upon a time");
+	assert_int_equal(o.g.rows->n, 0);
+}
+
+static void
+the_queue_waits_in_order(void **state)
+{
+	struct client c[4] = { 0 };
+	struct frame f;
+
+	o.g.conf.limits_queue = 2;
+	worker_up(1, 1);
+	for (size_t i = 0; i < 4; i++)
+		submit(&c[i], REQUEST_GENERATE, "tale");
+	f = hear(&o.worker[1], MSG_RUN);
+	assert_int_equal(c[0].n_queued, 0);
+	assert_int_equal(c[1].n_queued, 1);
+	assert_int_equal(c[1].position, 0);
+	assert_int_equal(c[2].position, 1);
+	assert_int_equal(c[3].code, BM_EQUEUE);
+	assert_true(c[3].retry_ms > 0);
+	hear_nothing(&o.worker[1]);
+	ended(&o.worker[1], f.id, 0, 0);
+	f = hear(&o.worker[1], MSG_RUN);
+	assert_int_equal(f.id, 2);
+	ended(&o.worker[1], f.id, 0, 0);
+	f = hear(&o.worker[1], MSG_RUN);
+	assert_int_equal(f.id, 3);
+	ended(&o.worker[1], f.id, 0, 0);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(c[i].n_done, 1);
+}
+
+static void
+a_dead_worker_loses_nothing(void **state)
+{
+	struct client c[2] = { 0 };
+	struct frame f;
+	struct msg_run run;
+
+	worker_up(1, 1);
+	submit(&c[0], REQUEST_GENERATE, NULL);
+	submit(&c[1], REQUEST_GENERATE, NULL);
+	f = hear(&o.worker[1], MSG_RUN);
+	out(&o.worker[1], f.id, 11, " upon");
+	sync_fini(&o.worker[1].io);
+	memset(&o.worker[1], 0, sizeof(o.worker[1]));
+	spin();
+	assert_int_equal(o.g.n_running, 0);
+	assert_int_equal(o.g.n_queued, 2);
+	worker_up(2, 1);
+	/* The one that ran goes first and brings what the client has. */
+	f = hear(&o.worker[2], MSG_RUN);
+	assert_int_equal(f.id, 1);
+	assert_int_equal(msg_get_run(f.body, &run), 0);
+	assert_int_equal(run.resume.n, 1);
+	assert_int_equal(words_at(run.resume, 0), 11);
+	assert_int_equal(run.seed, 7);
+	out(&o.worker[2], 1, 12, " a");
+	ended(&o.worker[2], 1, 0, 2);
+	assert_string_equal(c[0].text, " upon a");
+	assert_int_equal(c[0].n_tokens, 2);
+	assert_int_equal(c[0].code, 0);
+	expect_row("ok", " upon a");
+	f = hear(&o.worker[2], MSG_RUN);
+	ended(&o.worker[2], f.id, 0, 0);
+	assert_int_equal(c[1].n_done, 1);
+}
+
+static void
+retries_are_bounded(void **state)
+{
+	struct client c = { 0 };
+
+	o.g.conf.limits_retries = 1;
+	for (uint32_t i = 1; i <= 2; i++) {
+		worker_up(i, 1);
+		if (i == 1)
+			submit(&c, REQUEST_GENERATE, NULL);
+		(void)hear(&o.worker[i], MSG_RUN);
+		assert_int_equal(c.n_done, 0);
+		sync_fini(&o.worker[i].io);
+		memset(&o.worker[i], 0, sizeof(o.worker[i]));
+		spin();
+	}
+	assert_int_equal(c.n_done, 1);
+	assert_int_equal(c.code, BM_EWORKER);
+	expect_row("worker_lost", "");
+}
+
+static void
+cancelling_frees_the_slot_when_the_worker_ended(void **state)
+{
+	struct client c[2] = { 0 };
+	struct frame f;
+
+	worker_up(1, 1);
+	submit(&c[0], REQUEST_GENERATE, NULL);
+	submit(&c[1], REQUEST_GENERATE, NULL);
+	f = hear(&o.worker[1], MSG_RUN);
+	out(&o.worker[1], f.id, 11, " upon");
+	assert_ptr_equal(core_find_uuid(&o.g, c[0].r->uuid), c[0].r);
+	request_cancel(&o.g, c[0].r);
+	assert_int_equal(c[0].n_done, 1);
+	assert_int_equal(c[0].code, BM_ECANCEL);
+	assert_int_equal(c[0].completion_tokens, 1);
+	f = hear(&o.worker[1], MSG_CANCEL);
+	assert_int_equal(f.id, 1);
+	/* Output that was on its way is nobody's. */
+	out(&o.worker[1], 1, 12, " a");
+	assert_string_equal(c[0].text, " upon");
+	hear_nothing(&o.worker[1]);
+	ended(&o.worker[1], 1, BM_ECANCEL, 1);
+	assert_int_equal(c[0].n_done, 1);
+	f = hear(&o.worker[1], MSG_RUN);
+	assert_int_equal(f.id, 2);
+	expect_row("cancelled", " upon");
+	ended(&o.worker[1], 2, 0, 0);
+}
+
+static void
+abandoned_inside_a_callback(void **state)
+{
+	struct client c = { .abandons = true };
+	struct frame f;
+
+	worker_up(1, 1);
+	submit(&c, REQUEST_GENERATE, NULL);
+	f = hear(&o.worker[1], MSG_RUN);
+	out(&o.worker[1], f.id, 11, " upon");
+	assert_int_equal(c.n_done, 0);
+	assert_int_equal(o.g.requests.n, 0);
+	f = hear(&o.worker[1], MSG_CANCEL);
+	expect_row("cancelled", " upon");
+	ended(&o.worker[1], f.id, BM_ECANCEL, 1);
+}
+
+static void
+deadlines_hold_in_queue_and_worker(void **state)
+{
+	struct client c[2] = { 0 };
+
+	o.g.conf.limits_request_timeout = 1000;
+	worker_up(1, 1);
+	submit(&c[0], REQUEST_GENERATE, NULL);
+	submit(&c[1], REQUEST_GENERATE, NULL);
+	(void)hear(&o.worker[1], MSG_RUN);
+	core_deadlines(&o.g, c[0].r->arrived_ns + 999 * CLOCK_NS_PER_MS);
+	assert_int_equal(c[0].n_done, 0);
+	core_deadlines(&o.g, c[1].r->arrived_ns + 1000 * CLOCK_NS_PER_MS);
+	assert_int_equal(c[0].code, BM_ETIMEOUT);
+	assert_int_equal(c[1].code, BM_ETIMEOUT);
+	assert_int_equal(c[0].n_done + c[1].n_done, 2);
+	(void)hear(&o.worker[1], MSG_CANCEL);
+	expect_row("timeout", "");
+	expect_row("timeout", "");
+}
+
+static void
+refusals_say_why(void **state)
+{
+	struct client c[4] = { 0 };
+	struct conf_tenant *t = conf_add_tenant(&o.g.conf, "a");
+	struct request *r;
+
+	t->max_running = 1;
+	submit(&c[0], REQUEST_GENERATE, "nosuch");
+	assert_int_equal(c[0].code, BM_ENOMODEL);
+	assert_non_null(strstr(c[0].message, "tale"));
+	expect_row("unknown_model", "");
+	for (size_t i = 1; i < 3; i++) {
+		r = request_new(REQUEST_GENERATE);
+		r->tenant = xstrdup("a");
+		r->events = &events;
+		r->arg = &c[i];
+		request_submit(&o.g, r);
+	}
+	assert_int_equal(c[1].n_queued, 1);
+	assert_int_equal(c[2].code, BM_EQUOTA);
+	expect_row("quota", "");
+	/* What waited for the model learns why it will not come. */
+	model_state("failed", "tensor output is missing");
+	assert_int_equal(c[1].code, BM_EOVERLOAD);
+	assert_string_equal(c[1].message, "tensor output is missing");
+	submit(&c[3], REQUEST_GENERATE, "tale");
+	assert_int_equal(c[3].code, BM_EOVERLOAD);
+	assert_non_null(strstr(c[3].message, "tensor output is missing"));
+}
+
+static void
+asides_pass_the_queue(void **state)
+{
+	struct client c[3] = { 0 };
+	struct frame f;
+	uint8_t le[8] = { 1, 0, 0, 0, 2, 1 };
+	struct msg_tokens tokens = { { le, 2 } };
+
+	worker_up(1, 1);
+	submit(&c[0], REQUEST_GENERATE, NULL);
+	submit(&c[1], REQUEST_TOKENIZE, NULL);
+	submit(&c[2], REQUEST_DETOKENIZE, NULL);
+	(void)hear(&o.worker[1], MSG_RUN);
+	f = hear(&o.worker[1], MSG_TOKENIZE);
+	/* A worker may answer by seq alone. */
+	say(&o.worker[1], MSG_TOKENS, f.seq, 0, &tokens, -1);
+	assert_int_equal(c[1].n_done, 1);
+	assert_int_equal(c[1].code, 0);
+	assert_int_equal(c[1].n_tokens, 2);
+	assert_int_equal(c[1].tokens[1], 258);
+	f = hear(&o.worker[1], MSG_DETOKENIZE);
+	say(&o.worker[1], MSG_RESULT, f.seq, f.id, &(struct msg_result){
+	    BM_EBADREQ, slice_of("token 9 is none") }, -1);
+	assert_int_equal(c[2].code, BM_EBADREQ);
+	assert_string_equal(c[2].message, "token 9 is none");
+	ended(&o.worker[1], 1, 0, 0);
+	expect_row("ok", "");
+	hear_nothing(&o.reqlog);
+}
+
+static void
+a_drained_worker_and_model_become_idle(void **state)
+{
+	struct client c[2] = { 0 };
+	struct frame f;
+
+	worker_up(1, 2);
+	submit(&c[0], REQUEST_GENERATE, NULL);
+	(void)hear(&o.worker[1], MSG_RUN);
+	say(&o.master, MSG_WORKER_DRAIN, 0, 0,
+	    &(struct msg_worker_drain){ 1 }, -1);
+	model_state("draining", "");
+	submit(&c[1], REQUEST_GENERATE, NULL);
+	assert_int_equal(c[1].code, BM_EOVERLOAD);
+	hear_nothing(&o.master);
+	ended(&o.worker[1], 1, 0, 0);
+	(void)hear(&o.master, MSG_MODEL_IDLE);
+	f = hear(&o.master, MSG_WORKER_IDLE);
+	(void)f;
+	hear_nothing(&o.master);
+}
+
+static void
+a_drain_ends_when_all_is_done_and_logged(void **state)
+{
+	struct client c[2] = { 0 };
+	struct frame f;
+	uint32_t seq;
+
+	worker_up(1, 1);
+	submit(&c[0], REQUEST_GENERATE, NULL);
+	say(&o.master, MSG_DRAIN, 9, 0, &(struct msg_drain){ 0 }, -1);
+	assert_int_equal(n_drains, 1);
+	submit(&c[1], REQUEST_GENERATE, NULL);
+	assert_int_equal(c[1].code, BM_EOVERLOAD);
+	f = hear(&o.reqlog, MSG_ROW);
+	links_tick(&o.g, clock_now_ns());
+	hear_nothing(&o.master);
+	ended(&o.worker[1], 1, 0, 0);
+	seq = hear(&o.reqlog, MSG_ROW).seq;
+	links_tick(&o.g, clock_now_ns());
+	hear_nothing(&o.master);
+	say(&o.reqlog, MSG_ACK, 0, 0, &(struct msg_ack){ seq }, -1);
+	links_tick(&o.g, clock_now_ns());
+	f = hear(&o.master, MSG_RESULT);
+	assert_int_equal(f.seq, 9);
+}
+
+static void
+a_new_reqlog_gets_unconfirmed_rows_again(void **state)
+{
+	struct frame f;
+	struct msg_event m;
+	uint32_t seq;
+
+	gate_event(&o.g, "load", "tale", "first", 0);
+	gate_event(&o.g, "load", "tale", "second", 0);
+	seq = hear(&o.reqlog, MSG_EVENT).seq;
+	(void)hear(&o.reqlog, MSG_EVENT);
+	say(&o.reqlog, MSG_ACK, 0, 0, &(struct msg_ack){ seq }, -1);
+	sync_fini(&o.reqlog.io);
+	spin();
+	assert_null(o.g.reqlog);
+	gate_event(&o.g, "load", "tale", "third", 0);
+	link_peer(&o.reqlog, R_REQLOG, 0);
+	f = hear(&o.reqlog, MSG_EVENT);
+	assert_int_equal(msg_get_event(f.body, &m), 0);
+	assert_true(slice_eq(m.text, "second"));
+	f = hear(&o.reqlog, MSG_EVENT);
+	assert_int_equal(msg_get_event(f.body, &m), 0);
+	assert_true(slice_eq(m.text, "third"));
+}
+
+/* ---- admin ---- */
+
+static char *
+ask(int fd, const char *line)
+{
+	static char answer[1 << 16];
+	ssize_t n;
+
+	assert_int_equal(write(fd, line, strlen(line)),
+	    (ssize_t)strlen(line));
+	spin();
+	n = recv(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT);
+	answer[n > 0 ? n : 0] = '\0';
+	return answer;
+}
+
+static void
+admin_commands(void **state)
+{
+	int listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct msg_listen m = { .kind = LISTEN_ADMIN_UNIX };
+	struct msg_event event;
+	struct client c = { 0 };
+	struct frame f;
+	char line[128];
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof(sa.ss_family);
+
+	/* An abstract address of the kernel's choice. */
+	memset(&sa, 0, sizeof(sa));
+	sa.ss_family = AF_UNIX;
+	assert_int_equal(bind(listen_fd, (struct sockaddr *)&sa, n), 0);
+	assert_int_equal(listen(listen_fd, 5), 0);
+	n = sizeof(sa);
+	assert_int_equal(getsockname(listen_fd, (struct sockaddr *)&sa, &n),
+	    0);
+	say(&o.master, MSG_LISTEN, 0, 0, &m, listen_fd);
+	close(listen_fd);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, n), 0);
+	assert_non_null(strstr(ask(fd, "nonsense\n"), "error code=usage"));
+	assert_non_null(strstr(ask(fd, "help\n"), "\"words\":\"wait ready\""));
+	assert_non_null(strstr(ask(fd, "show config\n"),
+	    "\"key\":\"pending_rows\",\"value\":\"100000\""));
+	assert_non_null(strstr(ask(fd, "wait ready --timeout 0\n"),
+	    "error code=timeout"));
+	worker_up(1, 1);
+	assert_string_equal(ask(fd, "wait ready\n"), "ok\n");
+	submit(&c, REQUEST_GENERATE, NULL);
+	assert_non_null(strstr(ask(fd, "show requests\r\n"),
+	    "\"state\":\"running\""));
+	snprintf(line, sizeof(line), "cancel %s\n", c.r->uuid);
+	assert_string_equal(ask(fd, line), "ok\n");
+	assert_int_equal(c.code, BM_ECANCEL);
+	expect_row("cancelled", "");
+	f = hear(&o.reqlog, MSG_EVENT);
+	assert_int_equal(msg_get_event(f.body, &event), 0);
+	assert_true(slice_eq(event.kind, "cancel"));
+	assert_int_equal(event.uid, getuid());
+
+	/* Two commands at once: the second waits for the first's answer. */
+	assert_string_equal(ask(fd, "show status\nload x \"/a b\"\n"), "");
+	f = hear(&o.master, MSG_PROCS);
+	say(&o.master, MSG_PROC, f.seq, 0, &(struct msg_proc){
+	    .role = R_WORKER, .worker = 1, .rss_bytes = 12345 }, -1);
+	hear_nothing(&o.master);
+	say(&o.master, MSG_RESULT, f.seq, 0, &(struct msg_result){ 0 }, -1);
+	assert_non_null(strstr(ask(fd, ""), "\"memory_bytes\":12345"));
+	f = hear(&o.master, MSG_DO);
+	say(&o.master, MSG_RESULT, f.seq, 0, &(struct msg_result){ BM_EFORMAT,
+	    slice_of("no \"GGUF\"") }, -1);
+	assert_string_equal(ask(fd, ""),
+	    "error code=bad_format message=\"no \\\"GGUF\\\"\"\n");
+	(void)hear(&o.reqlog, MSG_EVENT);
+
+	/* reqlog dies over a question. */
+	assert_string_equal(ask(fd, "sql \"SELECT 1\"\n"), "");
+	f = hear(&o.reqlog, MSG_QUERY);
+	say(&o.reqlog, MSG_RECORD, f.seq, 0, &(struct msg_record){
+	    slice_of("{\"1\":1}") }, -1);
+	sync_fini(&o.reqlog.io);
+	spin();
+	assert_non_null(strstr(ask(fd, ""), "{\"1\":1}\nerror code=overload"));
+	link_peer(&o.reqlog, R_REQLOG, 0);
+	close(fd);
+	spin();
+}
+
+static void
+metrics_have_every_family_once(void **state)
+{
+	struct client c = { 0 };
+	struct frame f;
+	struct buf b;
+	const char *text;
+
+	worker_up(1, 1);
+	submit(&c, REQUEST_GENERATE, NULL);
+	f = hear(&o.worker[1], MSG_RUN);
+	out(&o.worker[1], f.id, 11, " upon");
+	ended(&o.worker[1], f.id, 0, 1);
+	buf_init(&b, 1 << 20);
+	metrics_write(&o.g, &b);
+	text = buf_cstr(&b);
+	assert_non_null(strstr(text,
+	    "bigmodel_requests_total{model=\"tale\",status=\"ok\"} 1\n"));
+	assert_non_null(strstr(text,
+	    "bigmodel_completion_tokens_total{model=\"tale\"} 1\n"));
+	assert_non_null(strstr(text,
+	    "bigmodel_ttft_seconds_count{model=\"tale\"} 1\n"));
+	assert_non_null(strstr(text, "bigmodel_log_pending_rows 1\n"));
+	for (const char *p = text; (p = strstr(p, "# TYPE ")) != NULL; ) {
+		char name[64];
+		size_t n = strcspn(p, "\n");
+
+		assert_true(n < sizeof(name));
+		memcpy(name, p, n);
+		name[n] = '\0';
+		p += n;
+		assert_null(strstr(p, name));
+	}
+	buf_fini(&b);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_request_runs),
+		T(the_queue_waits_in_order),
+		T(a_dead_worker_loses_nothing),
+		T(retries_are_bounded),
+		T(cancelling_frees_the_slot_when_the_worker_ended),
+		T(abandoned_inside_a_callback),
+		T(deadlines_hold_in_queue_and_worker),
+		T(refusals_say_why),
+		T(asides_pass_the_queue),
+		T(a_drained_worker_and_model_become_idle),
+		T(a_drain_ends_when_all_is_done_and_logged),
+		T(a_new_reqlog_gets_unconfirmed_rows_again),
+		T(admin_commands),
+		T(metrics_have_every_family_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

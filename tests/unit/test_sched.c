@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "gate/sched.h"
+
+struct world {
+	struct gate_model	 m;
+	struct worker_list	 workers;
+	struct gate_worker	 w[3];
+	struct request		 r[64];
+};
+
+static void
+world_init(struct world *o)
+{
+	memset(o, 0, sizeof(*o));
+	TAILQ_INIT(&o->m.queue);
+	TAILQ_INIT(&o->m.asides);
+	TAILQ_INIT(&o->workers);
+	for (size_t i = 0; i < N_ELEMENTS(o->w); i++) {
+		o->w[i].id = (uint32_t)i + 1;
+		o->w[i].model = &o->m;
+		o->w[i].is_ready = true;
+		o->w[i].n_parallel = 2;
+		TAILQ_INSERT_TAIL(&o->workers, &o->w[i], entry);
+	}
+	for (size_t i = 0; i < N_ELEMENTS(o->r); i++)
+		o->r[i].id = i + 1;
+}
+
+static void
+least_loaded_worker_is_taken(void **state)
+{
+	struct world o;
+
+	world_init(&o);
+	o.w[0].n_running = 1;
+	o.w[2].n_running = 1;
+	assert_ptr_equal(sched_worker(&o.workers, &o.m, true), &o.w[1]);
+	o.w[1].n_running = 2;
+	assert_ptr_equal(sched_worker(&o.workers, &o.m, true), &o.w[0]);
+	o.w[0].is_ready = false;
+	assert_ptr_equal(sched_worker(&o.workers, &o.m, true), &o.w[2]);
+	o.w[2].is_draining = true;
+	assert_null(sched_worker(&o.workers, &o.m, true));
+	/* A full worker still answers what needs no slot. */
+	assert_ptr_equal(sched_worker(&o.workers, &o.m, false), &o.w[1]);
+	o.w[1].model = NULL;
+	assert_null(sched_worker(&o.workers, &o.m, false));
+}
+
+static void
+queue_is_in_order_of_arrival(void **state)
+{
+	struct world o;
+	struct gate_worker *w;
+
+	world_init(&o);
+	assert_int_equal(sched_enqueue(&o.m, &o.r[3]), 0);
+	assert_int_equal(sched_enqueue(&o.m, &o.r[5]), 1);
+	/* Two that lost their worker come back, younger first. */
+	assert_int_equal(sched_enqueue(&o.m, &o.r[1]), 0);
+	assert_int_equal(sched_enqueue(&o.m, &o.r[0]), 0);
+	assert_int_equal(sched_enqueue(&o.m, &o.r[4]), 3);
+	assert_int_equal(o.m.n_queued, 5);
+	for (size_t i = 0; i < 5; i++) {
+		static const uint64_t ids[] = { 1, 2, 4, 5, 6 };
+		struct request *r = sched_next(&o.workers, &o.m, &w);
+
+		assert_non_null(r);
+		assert_int_equal(r->id, ids[i]);
+		sched_dequeue(&o.m, r);
+	}
+	assert_int_equal(o.m.n_queued, 0);
+	assert_null(sched_next(&o.workers, &o.m, &w));
+}
+
+static void
+asides_do_not_wait_for_a_slot(void **state)
+{
+	struct world o;
+	struct gate_worker *w = NULL;
+
+	world_init(&o);
+	for (size_t i = 0; i < N_ELEMENTS(o.w); i++)
+		o.w[i].n_running = 2;
+	sched_enqueue(&o.m, &o.r[0]);
+	assert_null(sched_next(&o.workers, &o.m, &w));
+	o.r[1].kind = REQUEST_TOKENIZE;
+	sched_enqueue(&o.m, &o.r[1]);
+	assert_ptr_equal(sched_next(&o.workers, &o.m, &w), &o.r[1]);
+	assert_non_null(w);
+	sched_dequeue(&o.m, &o.r[1]);
+	o.w[2].n_running = 1;
+	assert_ptr_equal(sched_next(&o.workers, &o.m, &w), &o.r[0]);
+	assert_ptr_equal(w, &o.w[2]);
+}
+
+static void
+slots_and_retry(void **state)
+{
+	struct world o;
+
+	world_init(&o);
+	assert_int_equal(sched_slots(&o.workers, &o.m), 6);
+	o.w[0].is_ready = false;
+	assert_int_equal(sched_slots(&o.workers, &o.m), 4);
+	assert_int_equal(sched_retry_ms(4000, 4), 1000);
+	assert_int_equal(sched_retry_ms(4000, 0), 4000);
+	assert_int_equal(sched_retry_ms(1, 4), 100);
+	assert_int_equal(sched_retry_ms(1e12, 1), 60000);
+	assert_int_equal(sched_retry_ms(0, 1), 1000);
+	assert_true(sched_mean_ms(0, 80) == 80);
+	assert_true(sched_mean_ms(80, 160) == 90);
+}
+
+/* Any order of additions and removals gives the deadlines in order. */
+static void
+heap_gives_the_earliest(void **state)
+{
+	struct world o;
+	struct sched_heap h = { 0 };
+	uint32_t x = 12345;
+	uint64_t last = 0;
+	size_t n = 0;
+	struct request *r;
+
+	world_init(&o);
+	for (size_t i = 0; i < N_ELEMENTS(o.r); i++) {
+		x = x * 1664525 + 1013904223;
+		o.r[i].deadline_ns = 1 + (x >> 16) % 1000;
+		sched_heap_add(&h, &o.r[i]);
+	}
+	for (size_t i = 0; i < N_ELEMENTS(o.r); i += 3) {
+		sched_heap_remove(&h, &o.r[i]);
+		sched_heap_remove(&h, &o.r[i]);	/* twice is no harm */
+		assert_int_equal(o.r[i].heap_at, 0);
+	}
+	assert_null(sched_heap_due(&h, 0));
+	while ((r = sched_heap_due(&h, 1000)) != NULL) {
+		assert_true(r->deadline_ns >= last);
+		assert_int_not_equal((r->id - 1) % 3, 0);
+		last = r->deadline_ns;
+		sched_heap_remove(&h, r);
+		n++;
+	}
+	assert_int_equal(n, N_ELEMENTS(o.r) - (N_ELEMENTS(o.r) + 2) / 3);
+	assert_int_equal(h.n, 0);
+	sched_heap_fini(&h);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(least_loaded_worker_is_taken),
+		cmocka_unit_test(queue_is_in_order_of_arrival),
+		cmocka_unit_test(asides_do_not_wait_for_a_slot),
+		cmocka_unit_test(slots_and_retry),
+		cmocka_unit_test(heap_gives_the_earliest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
