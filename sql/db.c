@@ -156,6 +156,7 @@ open_file(struct db *db, const char *path, int flags, struct cause *cause)
 	sqlite3_busy_timeout(db->h, BUSY_TIMEOUT_MS);
 	sqlite3_limit(db->h, SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX);
 	sqlite3_limit(db->h, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	return 0;
 }
 

@@ -34,7 +34,7 @@
 #define UPKEEP_S	1.0
 #define UPKEEP_SOON_S	0.02
 /* A large prompt need not wait for 512 small ones. */
-#define COMMIT_BYTES	((size_t)8 << 20)
+#define COMMIT_BYTES	((size_t)4 << 20)
 /* After a burst the memory goes back to the system. */
 #define TRIM_BYTES	((size_t)1 << 20)
 /* How long the gate's last rows are waited for when the master has died. */
@@ -356,6 +356,8 @@ ignore_signals(void)
 static void
 reqlog_init(struct reqlog *l)
 {
+	struct msg_hello hello = { WIRE_VERSION, R_REQLOG, (uint32_t)getpid() };
+
 	*l = (struct reqlog){ .loop = ev_default_loop(EVFLAG_AUTO) };
 	if (l->loop == NULL)
 		fatalx("no event loop");
@@ -369,6 +371,8 @@ reqlog_init(struct reqlog *l)
 	ev_timer_start(l->loop, &l->upkeep);
 	l->master = chan_new(l->loop, MASTER_FD, R_REQLOG, R_MASTER,
 	    &master_handler, l);
+	if (chan_send(l->master, MSG_HELLO, 0, 0, &hello) != 0)
+		fatalx("the link to the master");
 }
 
 /* Rows that are in the socket already count as sent. */

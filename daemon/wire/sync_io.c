@@ -81,8 +81,9 @@ sync_recv(struct sync_io *s, struct frame *f, int timeout_ms)
 {
 	for (;;) {
 		size_t used;
-		int r = frame_get(s->in.data + s->in_at, s->in.len - s->in_at,
-		    s->peer, s->me, f, &used);
+		/* Before the first byte there is no memory to point into. */
+		int r = s->in.len == 0 ? 0 : frame_get(s->in.data + s->in_at,
+		    s->in.len - s->in_at, s->peer, s->me, f, &used);
 
 		if (r < 0)
 			return r;
