@@ -7,7 +7,6 @@
 
 #include <getopt.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,7 +307,6 @@ main(int argc, char **argv)
 		argv[0] = name;
 	/* Numbers stay in the C locale: JSON is printed here too. */
 	setlocale(LC_CTYPE, "");
-	signal(SIGPIPE, SIG_IGN);
 	while ((opt = getopt_long(argc, argv, "+s:t:yqVh", long_options,
 	    NULL)) != -1)
 		if ((status = take_option(&ctl, opt, optarg)) >= 0)

@@ -50,13 +50,59 @@ string_of(struct slice s)
 	return v != NULL ? v : json_string("");
 }
 
-/* The worker writes values for people; scalars are JSON as they stand. */
-static json_t *
-value_of(struct slice s)
+static bool
+begins_with(struct slice s, struct slice begin)
 {
-	json_t *v = json_loadb(s.p, s.n, JSON_DECODE_ANY | JSON_ALLOW_NUL,
-	    NULL);
+	return s.n >= begin.n && memcmp(s.p, begin.p, begin.n) == 0;
+}
 
+/* text between two others as JSON; NULL when it is none. */
+static json_t *
+parse_between(const char *before, struct slice text, const char *after)
+{
+	struct buf b;
+	json_t *v;
+
+	buf_init(&b, SIZE_MAX / 2);
+	buf_puts(&b, before);
+	buf_put(&b, text.p, text.n);
+	buf_puts(&b, after);
+	v = json_loadb((const char *)b.data, b.len,
+	    JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	buf_fini(&b);
+	return v;
+}
+
+/*
+ * The worker writes values for people.  Scalars are JSON as they stand, and so
+ * is an array behind its type, unless it was cut ("..." at its end); a string
+ * that was cut ends in "..." too.
+ */
+static json_t *
+value_of(struct slice s, struct slice type)
+{
+	bool is_array = memchr(type.p, '[', type.n) != NULL;
+	json_t *v, *cut;
+
+	if (is_array && begins_with(s, type)) {
+		s.p += type.n;
+		s.n -= type.n;
+		while (s.n > 0 && s.p[0] == ' ') {
+			s.p++;
+			s.n--;
+		}
+	}
+	v = is_array ? parse_between("[", s, "]") : parse_between("", s, "");
+	if (v != NULL)
+		return v;
+	if (!is_array && s.n > 4 && s.p[0] == '"' && s.p[s.n - 1] == '.') {
+		struct slice quoted = { s.p, s.n - 3 };
+
+		if ((cut = parse_between("", quoted, "")) != NULL) {
+			v = json_sprintf("%s...", json_string_value(cut));
+			json_decref(cut);
+		}
+	}
 	return v != NULL ? v : string_of(s);
 }
 
@@ -67,7 +113,7 @@ add_kv(struct job *j, const struct msg_inspect_kv *m)
 	json_t *kv = json_object();
 
 	json_object_set_new(kv, "type", string_of(m->type));
-	json_object_set_new(kv, "value", value_of(m->value));
+	json_object_set_new(kv, "value", value_of(m->value, m->type));
 	/* Refused when the key is no UTF-8: show it as far as it is. */
 	if (json_object_set(j->metadata, key, kv) != 0) {
 		json_t *fixed = string_of(m->key);
@@ -336,10 +382,12 @@ print_summary(const struct job *j)
 		print_line("parts", line);
 	}
 	print_line("architecture", arch != NULL ? arch : "not named");
-	print_line("type", main_type(j));
-	snprintf(line, sizeof(line), "%" PRIu64 " (%.2f bits each)",
-	    j->n_params, bits_per_weight(j));
-	print_line("parameters", line);
+	if (j->n_params > 0) {
+		print_line("type", main_type(j));
+		snprintf(line, sizeof(line), "%" PRIu64 " (%.2f bits each)",
+		    j->n_params, bits_per_weight(j));
+		print_line("parameters", line);
+	}
 	print_bytes("file size", j->helper.file_bytes);
 	snprintf(line, sizeof(line), "%lld", (long long)context_length(j));
 	print_line("context", context_length(j) > 0 ? line : "not named");

@@ -252,11 +252,13 @@ receive(struct helper *h, struct frame *f, struct cause *cause)
 
 	while ((r = sync_recv(&h->io, f, TICK_MS)) == BM_ETIMEOUT) {
 		progress_tick(&h->progress);
-		if (h->timeout_ms > 0 && clock_ms_between(begin,
-		    clock_now_ns()) >= (double)h->timeout_ms)
-			return cause_set(cause, BM_ETIMEOUT, "no answer of "
-			    "the worker within %.3g s",
-			    (double)h->timeout_ms / 1000);
+		if (h->timeout_ms == 0 || clock_ms_between(begin,
+		    clock_now_ns()) < (double)h->timeout_ms)
+			continue;
+		/* It is busy with what nobody waits for any more. */
+		kill(h->pid, SIGKILL);
+		return cause_set(cause, BM_ETIMEOUT, "no answer of the "
+		    "worker within %.3g s", (double)h->timeout_ms / 1000);
 	}
 	if (r == BM_EWORKER)
 		return died(h, cause);
