@@ -50,7 +50,7 @@ struct chat_form {
 	bool		 trims;		/* white space round contents */
 	bool		 trims_joined;	/* round system message and content */
 	bool		 skips_empty_system;
-	bool		 drops_thoughts; /* of assistant's turns */
+	bool		 drops_thoughts; /* of assistant turns */
 	bool		 drops_bos;	/* the first turn's; see chat_render */
 	bool		 needs_messages;
 };

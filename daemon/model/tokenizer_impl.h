@@ -43,6 +43,11 @@ struct tokenizer {
 #define WORD_MARK	"\xe2\x96\x81"	/* U+2581, a space in the file */
 #define WORD_MARK_BYTES	3
 
+/* Fill an empty tokenizer; what a failure leaves is for tokenizer_free. */
+int	 vocab_load(struct tokenizer *t, const struct gguf *g,
+	    struct cause *cause) BM_MUST_CHECK;
+/* For tokenizer_find; of tokens with the same text the last counts. */
+int	 index_texts(struct tokenizer *t, struct cause *cause) BM_MUST_CHECK;
 /* Collect and order the tokens that are cut out of raw text. */
 void	 special_index(struct tokenizer *t);
 
