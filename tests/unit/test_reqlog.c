@@ -869,6 +869,47 @@ a_full_disk_keeps_the_rows(void **state)
 	buf_fini(&answer);
 }
 
+/* More than this process keeps: it goes on reading, writes what it has once it
+ * can, and ends so that the rest is sent to the next one. */
+static void
+beyond_memory_the_next_one_gets_the_rest(void **state)
+{
+	struct rlimit lim = { RLIM_INFINITY, RLIM_INFINITY };
+	size_t n_bytes = (size_t)6 << 20;
+	char *text = malloc(n_bytes), uuid[UUID_TEXT_SIZE];
+	struct life l;
+	struct frame f;
+	uint32_t acked;
+	int r;
+
+	memset(text, 'x', n_bytes);
+	start(&l, 1 << 20);
+	for (int i = 1; i <= 12; i++) {
+		struct msg_row m = row_of(i, uuid);
+
+		m.prompt = (struct slice){ text, n_bytes };
+		assert_int_equal(sync_send(&l.gate, MSG_ROW, (uint32_t)i, 0,
+		    &m, -1), 0);
+	}
+	wait_state(&l, BM_EDISK);
+	assert_int_equal(l.acked, 0);
+	assert_int_equal(prlimit(l.pid, RLIMIT_FSIZE, &lim, NULL), 0);
+	while ((r = sync_recv(&l.gate, &f, WAIT_MS)) == 0)
+		note(&l, &f);
+	assert_int_equal(r, BM_EWORKER);
+	acked = l.acked;
+	assert_true(acked >= 1 && acked < 12);
+	assert_int_equal(reap(&l), 1);
+	assert_int_equal(number("SELECT count(*) FROM requests"), acked);
+	start(&l, 0);
+	for (int i = (int)acked + 1; i <= 12; i++)
+		send_row(&l, i, (uint32_t)i);
+	wait_acked(&l, 12);
+	assert_int_equal(quit(&l), 0);
+	assert_int_equal(number("SELECT count(*) FROM requests"), 12);
+	free(text);
+}
+
 static void
 a_refused_database_is_told_and_tried_again(void **state)
 {
@@ -936,6 +977,8 @@ main(void)
 		cmocka_unit_test_setup(killed_rows_acknowledged_are_there,
 		    setup),
 		cmocka_unit_test_setup(a_full_disk_keeps_the_rows, setup),
+		cmocka_unit_test_setup(
+		    beyond_memory_the_next_one_gets_the_rest, setup),
 		cmocka_unit_test_setup(
 		    a_refused_database_is_told_and_tried_again, setup),
 		cmocka_unit_test_setup(the_masters_end_is_its_end, setup),
