@@ -22,7 +22,7 @@
 struct level {
 	const char	*name;
 	unsigned	 needs;		/* cpu flags */
-	void		(*overlay)(struct kern_table *);	/* NULL: not built */
+	void		(*overlay)(struct kern_table *); /* NULL: not built */
 };
 
 static const struct level levels[] = {

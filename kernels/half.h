@@ -106,7 +106,8 @@ bf16_to_f32(uint16_t h)
 static inline float
 e8m0_half_to_f32(uint8_t e)
 {
-	return f32_from_bits(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23);
+	return f32_from_bits(e < 2 ? 0x00200000u << e :
+	    (uint32_t)(e - 1) << 23);
 }
 
 #endif

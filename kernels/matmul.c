@@ -9,9 +9,7 @@
 
 #include "kernels/matmul.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "base/log.h"
 #include "base/mem.h"
 
 #define TILE_BYTES	16384	/* of weights: half of a small L1 */
@@ -105,10 +103,8 @@ require(struct pool *pool, struct act_rows *a, enum act_form form)
 
 	if (form == ACT_F32 || (a->have & 1u << form))
 		return;
-	if ((form == ACT_Q8 ? a->q8 : a->q8k) == NULL) {
-		fprintf(stderr, "matmul: no scratch for activations\n");
-		abort();
-	}
+	if ((form == ACT_Q8 ? a->q8 : a->q8k) == NULL)
+		fatalx("matmul: no scratch for activations in 8 bits");
 	j.steps_a_row = (a->n + QUANT_STEP - 1) / QUANT_STEP;
 	run(pool, a->n_rows * a->n, a->n_rows * j.steps_a_row, quant_item, &j);
 	a->have |= 1u << form;

@@ -31,9 +31,8 @@ struct act_rows {
 	size_t		 n_rows;
 	size_t		 n;		/* elements a row */
 	size_t		 stride;
-	void		*q8;		/* n_rows * act_row_bytes of scratch, or NULL
-					   when no matrix asks for that form */
-	void		*q8k;
+	void		*q8;		/* scratch: n_rows * act_row_bytes, or */
+	void		*q8k;		/* NULL if no matrix wants that form */
 	unsigned	 have;		/* bit per enum act_form */
 };
 

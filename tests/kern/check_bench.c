@@ -130,6 +130,63 @@ bench_rows(const char *level, const char *pattern)
 	free(row);
 }
 
+struct matmul_bench {
+	struct pool	*pool;
+	struct matrix	 w;
+	struct act_rows	 a;
+	const float	*x;
+	size_t		 n_rows;
+	float		*out;
+};
+
+static void
+run_matmul(void *arg)
+{
+	struct matmul_bench *b = arg;
+
+	act_rows_set(&b->a, b->x, b->n_rows, N, N);
+	matmul(b->pool, &b->w, &b->a, b->out, N);
+}
+
+/* N x N weights with 1 and 8 rows, all CPUs granted, quantisation included. */
+static void
+bench_matmul(const char *level, enum tensor_type t)
+{
+	static const size_t rows[] = { 1, 8 };
+	struct matmul_bench b = { .w = { NULL, t, N, N,
+	    type_row_bytes(t, N) } };
+	float *x = xcalloc(8 * N, sizeof(*x));
+	uint8_t *w = xmalloc(N * b.w.row_bytes);
+	struct rng r = { 3 };
+	struct cause cause;
+	double ns;
+	size_t i;
+
+	if (pool_new(&b.pool, pool_granted_cpus(), &cause) != 0)
+		return;
+	fill_blocks(&r, t, w, (size_t)N * N, 0, false);
+	fill_floats(&r, SHAPE_RANDOM, x, 8 * N);
+	b.w.data = w;
+	b.x = x;
+	b.out = xcalloc(8 * N, sizeof(*b.out));
+	b.a.q8 = xmalloc(8 * act_row_bytes(ACT_F32, N));
+	b.a.q8k = xmalloc(8 * act_row_bytes(ACT_F32, N));
+	for (i = 0; i < N_ELEMENTS(rows); i++) {
+		b.n_rows = rows[i];
+		ns = best_ns(run_matmul, &b);
+		printf("# %-5s matmul %-7s %zu rows, %d threads: %7.2f GB/s "
+		    "%8.2f GFLOP/s\n", level, type_info(t)->name, rows[i],
+		    pool_n_threads(b.pool), (double)(N * b.w.row_bytes) / ns,
+		    2.0 * N * N * (double)rows[i] / ns);
+	}
+	pool_free(&b.pool);
+	free(x);
+	free(w);
+	free(b.out);
+	free(b.a.q8);
+	free(b.a.q8k);
+}
+
 void
 bench_level(const char *level, const char *pattern)
 {
@@ -142,6 +199,9 @@ bench_level(const char *level, const char *pattern)
 		snprintf(name, sizeof(name), "dot %s", type_info(t)->name);
 		if (fnmatch(pattern, name, 0) == 0)
 			bench_dot(level, (enum tensor_type)t);
+		snprintf(name, sizeof(name), "matmul %s", type_info(t)->name);
+		if (fnmatch(pattern, name, 0) == 0)
+			bench_matmul(level, (enum tensor_type)t);
 	}
 	bench_rows(level, pattern);
 }
