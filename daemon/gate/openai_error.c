@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "gate/openai.h"
+
+#include <string.h>
+
+#include "gate/http_io.h"
+
+#define ERROR_BYTES_MAX 65536
+
+/* OpenAI's word for a kind of failure. */
+static const char *
+type_of(int code)
+{
+	int status = err_http_status(code);
+
+	if (code == BM_ENOTFOUND)
+		return "not_found_error";
+	switch (status) {
+	case 401:
+		return "authentication_error";
+	case 403:
+		return "permission_error";
+	case 429:
+		return "rate_limit_error";
+	case 501:
+		return "not_supported_error";
+	case 503:
+		return "unavailable_error";
+	}
+	return status < 500 ? "invalid_request_error" : "server_error";
+}
+
+/* Two codes that clients look for; else ours. */
+static const char *
+code_of(int code)
+{
+	if (code == BM_ENOMODEL)
+		return "model_not_found";
+	if (code == BM_ETOOLONG)
+		return "context_length_exceeded";
+	return err_name(code);
+}
+
+void
+openai_write_error(struct buf *out, int code, const char *param,
+    const char *message)
+{
+	if (message == NULL || message[0] == '\0')
+		message = err_text(code);
+	buf_puts(out, "{\"error\":{\"message\":");
+	buf_put_json(out, slice_of(message));
+	buf_printf(out, ",\"type\":\"%s\",\"code\":\"%s\",\"param\":",
+	    type_of(code), code_of(code));
+	if (param != NULL)
+		buf_put_json(out, slice_of(param));
+	else
+		buf_puts(out, "null");
+	buf_puts(out, "}}");
+}
+
+void
+openai_error(struct http_call *c, int code, const char *param,
+    uint64_t retry_ms, const char *message)
+{
+	int status = err_http_status(code);
+	struct buf b;
+
+	if (status == 429 || status == 503)
+		c->retry_s = retry_ms > 1000 ?
+		    (unsigned)((retry_ms + 999) / 1000) : 1;
+	buf_init(&b, ERROR_BYTES_MAX);
+	openai_write_error(&b, code, param, message);
+	http_reply(c, status, HTTP_JSON, &b);
+}
