@@ -174,8 +174,10 @@ read_line(struct client *c, struct slice *line, struct cause *cause)
 
 	for (;;) {
 		size_t have = c->in.len - c->at;
-		const uint8_t *p = c->in.data + c->at, *end = NULL;
+		const uint8_t *p = NULL, *end = NULL;
 
+		if (have > 0)
+			p = c->in.data + c->at;
 		if (have > seen)
 			end = memchr(p + seen, '\n', have - seen);
 		if (end != NULL) {

@@ -28,6 +28,7 @@ static const struct column models_view[] = {
 	{ "architecture", "ARCH", FORM_TEXT, 8 },
 	{ "parameters", "PARAMS", FORM_COUNT, 7 },
 	{ "context", "CONTEXT", FORM_NUMBER, 7 },
+	{ "reason", "REASON", FORM_TEXT, 0 },
 };
 
 static const struct column workers_view[] = {
@@ -45,8 +46,8 @@ static const struct column workers_view[] = {
 };
 
 static const struct column requests_view[] = {
-	{ "started_at", "SINCE", FORM_TIME, 19 },
-	{ "status", "STATUS", FORM_STATE, 8 },
+	{ "age_ms", "AGE", FORM_MS, 8 },
+	{ "state", "STATE", FORM_STATE, 8 },
 	{ "model", "MODEL", FORM_TEXT, 12 },
 	{ "worker", "WORKER", FORM_NUMBER, 6 },
 	{ "prompt_tokens", "IN", FORM_NUMBER, 6 },
@@ -76,6 +77,14 @@ static const struct column events_view[] = {
 	{ "uid", "UID", FORM_NUMBER, 5 },
 };
 
+static const struct column config_view[] = {
+	{ "section", "SECTION", FORM_TEXT, 8 },
+	{ "name", "NAME", FORM_TEXT, 8 },
+	{ "key", "KEY", FORM_TEXT, 16 },
+	{ "value", "VALUE", FORM_TEXT, 16 },
+	{ "what", "WHAT", FORM_TEXT, 30 },
+};
+
 #define VIEW(v) (*n = N_ELEMENTS(v), v)
 
 const struct column *
@@ -88,6 +97,8 @@ view_columns(enum command_id id, size_t *n)
 		return VIEW(workers_view);
 	case CMD_ID_SHOW_REQUESTS:
 		return VIEW(requests_view);
+	case CMD_ID_SHOW_CONFIG:
+		return VIEW(config_view);
 	case CMD_ID_SHOW_EVENTS:
 		return VIEW(events_view);
 	case CMD_ID_LOG:
@@ -163,6 +174,10 @@ put_plain(const json_t *v, struct buf *out)
 {
 	char *text;
 
+	if (v == NULL) {
+		buf_puts(out, "-");
+		return;
+	}
 	if (json_is_string(v)) {
 		buf_put(out, json_string_value(v), json_string_length(v));
 		return;
@@ -242,6 +257,8 @@ static const struct column status_view[] = {
 	{ "pid", "pid", FORM_NUMBER, 0 },
 	{ "uptime_s", "up", FORM_AGE, 0 },
 	{ "http", "http", FORM_TEXT, 0 },
+	{ "models", "models", FORM_NUMBER, 0 },
+	{ "workers_ready", "workers", FORM_NUMBER, 0 },
 	{ "connections", "connections", FORM_NUMBER, 0 },
 	{ "queued", "queued", FORM_NUMBER, 0 },
 	{ "running", "running", FORM_NUMBER, 0 },
@@ -251,6 +268,7 @@ static const struct column status_view[] = {
 	{ "tokens_per_s", "tokens/s", FORM_RATE, 0 },
 	{ "ttft_ms", "first token", FORM_TEXT, 0 },
 	{ "memory_bytes", "memory", FORM_BYTES, 0 },
+	{ "log", "log", FORM_TEXT, 0 },
 };
 
 static void
@@ -283,6 +301,26 @@ put_quantiles(const json_t *v, struct buf *out)
 	}
 }
 
+/* The request log: its state, why it is so, and what waits or was lost. */
+static void
+put_log(const json_t *v, struct buf *out)
+{
+	const char *message = json_string_value(json_object_get(v,
+	    "message"));
+	json_int_t pending = json_integer_value(json_object_get(v,
+	    "pending_rows"));
+	json_int_t dropped = json_integer_value(json_object_get(v,
+	    "dropped_rows"));
+
+	put_plain(json_object_get(v, "state"), out);
+	if (message != NULL && message[0] != '\0')
+		buf_printf(out, ": %s", message);
+	if (pending > 0)
+		buf_printf(out, ", %lld rows pending", (long long)pending);
+	if (dropped > 0)
+		buf_printf(out, ", %lld rows lost", (long long)dropped);
+}
+
 static bool
 is_listed(const char *key)
 {
@@ -307,6 +345,8 @@ view_block(const json_t *object, FILE *to)
 			continue;
 		if (strcmp(c->field, "ttft_ms") == 0 && json_is_object(v))
 			put_quantiles(v, &text);
+		else if (strcmp(c->field, "log") == 0 && json_is_object(v))
+			put_log(v, &text);
 		else
 			view_cell(c, object, &text);
 		put_line(to, c->title, &text);

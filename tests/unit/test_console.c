@@ -446,9 +446,10 @@ text_of_models(void **state)
 	    "\"workers\":{\"now\":1,\"min\":1,\"max\":4},\"threads\":2,"
 	    "\"running\":3,\"queued\":0,\"tokens_per_s\":12.345,"
 	    "\"memory_bytes\":1048576,\"architecture\":\"llama\","
-	    "\"parameters\":3670000,\"context\":512}", NULL);
+	    "\"parameters\":3670000,\"context\":512,\"reason\":\"why\"}",
+	    NULL);
 	capture_is(&c, "tale  base  ready  1/1..4  2  3  0  12.3  1.0 MiB  "
-	    "llama  3.7M  512\n");
+	    "llama  3.7M  512  why\n");
 }
 
 static void
@@ -474,11 +475,14 @@ text_of_the_status(void **state)
 
 	produce(&c, false, CMD_ID_SHOW_STATUS, OUTPUT_OBJECT,
 	    "{\"news\":\"a\\nb\",\"state\":\"ready\",\"uptime_s\":90061,"
-	    "\"ttft_ms\":{\"p50\":1.5,\"p95\":2500,\"p99\":null}}", NULL);
+	    "\"ttft_ms\":{\"p50\":1.5,\"p95\":2500,\"p99\":null},"
+	    "\"log\":{\"state\":\"failing\",\"message\":\"disk full\","
+	    "\"pending_rows\":3,\"dropped_rows\":0}}", NULL);
 	capture_is(&c,
 	    "state         ready\n"
 	    "up            1d01h\n"
 	    "first token   p50 1.5ms, p95 2.50s, p99 null\n"
+	    "log           failing: disk full, 3 rows pending\n"
 	    "news          a\\nb\n");
 }
 
