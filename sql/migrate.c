@@ -49,7 +49,8 @@ db_migrate(struct db *db, int upto, struct cause *cause)
 		return r;
 	if (version < 0 || (version == 0 && n_tables > 0))
 		return cause_set(cause, BM_EUNSUP, "the file is a database, "
-		    "but not a request log: name another in `log { database }`");
+		    "but not a request log: name another in "
+		    "`log { database }`");
 	for (int i = (int)version; i < upto; i++)
 		if ((r = apply(db, &db_migrations[i], cause)) != 0)
 			return r;

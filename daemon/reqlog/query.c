@@ -9,7 +9,6 @@
 
 #include "reqlog/query.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reqlog/record.h"
 #include "sql/db.h"
 #include "wire/frame.h"
 
@@ -148,106 +148,17 @@ failure(struct run *run, struct cause *cause, const char *what)
 	return db_error(&run->db, cause, what);
 }
 
-/* ---- rows as JSON ---- */
-
-/* The shortest form that reads back as the same number. */
-static void
-put_real(struct buf *b, double v)
-{
-	char text[32];
-
-	if (!isfinite(v)) {
-		buf_puts(b, "null");
-		return;
-	}
-	snprintf(text, sizeof(text), "%.15g", v);
-	if (strtod(text, NULL) != v)
-		snprintf(text, sizeof(text), "%.17g", v);
-	buf_puts(b, text);
-}
-
-static void
-put_blob(struct buf *b, const uint8_t *p, size_t n)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	buf_put_u8(b, '"');
-	for (size_t i = 0; i < n; i++) {
-		buf_put_u8(b, (uint8_t)digits[p[i] >> 4]);
-		buf_put_u8(b, (uint8_t)digits[p[i] & 15]);
-	}
-	buf_put_u8(b, '"');
-}
-
-static void
-put_value(struct buf *b, sqlite3_stmt *st, int i)
-{
-	size_t n;
-
-	switch (sqlite3_column_type(st, i)) {
-	case SQLITE_INTEGER:
-		buf_printf(b, "%lld", (long long)sqlite3_column_int64(st, i));
-		break;
-	case SQLITE_FLOAT:
-		put_real(b, sqlite3_column_double(st, i));
-		break;
-	case SQLITE_TEXT: {
-		const char *p = (const char *)sqlite3_column_text(st, i);
-
-		n = (size_t)sqlite3_column_bytes(st, i);
-		buf_put_json(b, (struct slice){ p, p != NULL ? n : 0 });
-		break;
-	}
-	case SQLITE_BLOB: {
-		const uint8_t *p = sqlite3_column_blob(st, i);
-
-		n = (size_t)sqlite3_column_bytes(st, i);
-		put_blob(b, p, p != NULL ? n : 0);
-		break;
-	}
-	default:
-		buf_puts(b, "null");
-	}
-}
-
-/* A JSON object has each name once; SQL's columns need not: a, a_2, a_3. */
-static void
-put_name(struct buf *b, sqlite3_stmt *st, int i)
-{
-	const char *name = sqlite3_column_name(st, i);
-	char unique[256];
-	int nth = 1;
-
-	if (name == NULL)
-		name = "";
-	for (int k = 0; k < i; k++) {
-		const char *other = sqlite3_column_name(st, k);
-
-		nth += other != NULL && strcmp(other, name) == 0;
-	}
-	if (nth > 1) {
-		snprintf(unique, sizeof(unique), "%.200s_%d", name, nth);
-		name = unique;
-	}
-	buf_put_json(b, slice_of(name));
-}
+/* ---- rows ---- */
 
 static int
 put_row(struct run *run, sqlite3_stmt *st, struct buf *b, struct cause *cause)
 {
-	int n = sqlite3_column_count(st);
-
 	buf_clear(b);
-	for (int i = 0; i < n; i++) {
-		buf_put_u8(b, i == 0 ? '{' : ',');
-		put_name(b, st, i);
-		buf_put_u8(b, ':');
-		put_value(b, st, i);
-	}
-	buf_put_u8(b, '}');
+	record_put(b, st);
 	if (b->failed)
 		return cause_set(cause, BM_ELIMIT,
-		    "row %zu is larger than %zu bytes", run->n_rows + 1, b->max);
+		    "row %zu is larger than %zu bytes", run->n_rows + 1,
+		    b->max);
 	run->n_bytes += b->len;
 	if (run->n_bytes > QUERY_BYTES_MAX || ++run->n_rows > QUERY_ROWS_MAX)
 		return cause_set(cause, BM_ELIMIT, "the answer is beyond "

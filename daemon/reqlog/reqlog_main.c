@@ -53,6 +53,7 @@ struct reqlog {
 	struct ev_timer	 upkeep;
 	struct ev_timer	 last;
 	struct cause	 state;		/* code 0: the database works */
+	uint64_t	 n_taken;	/* rows from any gate */
 	size_t		 peak_bytes;	/* of rows, since memory was trimmed */
 	bool		 is_ending;
 	int		 exit_status;
@@ -140,6 +141,7 @@ take_row(struct reqlog *l, const struct frame *f)
 {
 	bool was_behind = l->writer.is_behind;
 
+	l->n_taken++;
 	if (writer_put(&l->writer, f) != 0 && !was_behind)
 		log_warnx("%zu rows wait for the disk; further ones stay with "
 		    "the gate", l->writer.n_pending);
@@ -379,14 +381,14 @@ reqlog_init(struct reqlog *l)
 static void
 read_last_rows(struct reqlog *l)
 {
-	size_t before;
+	uint64_t before;
 
 	if (l->writer.is_behind)
 		return;
 	do {
-		before = l->writer.n_pending;
+		before = l->n_taken;
 		ev_run(l->loop, EVRUN_NOWAIT);
-	} while (l->gate != NULL && l->writer.n_pending > before);
+	} while (l->gate != NULL && l->n_taken > before);
 }
 
 static void

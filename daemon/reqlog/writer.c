@@ -293,7 +293,8 @@ writer_put(struct writer *w, const struct frame *f)
 	struct writer_row *row;
 
 	if (w->is_behind || w->pending_bytes + n + sizeof(*row) >
-	    w->pending_bytes_max || (row = try_malloc(sizeof(*row) + n)) == NULL) {
+	    w->pending_bytes_max ||
+	    (row = try_malloc(sizeof(*row) + n)) == NULL) {
 		w->is_behind = true;
 		return BM_ELIMIT;
 	}

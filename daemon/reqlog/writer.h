@@ -45,7 +45,7 @@ struct writer {
 	/* Rows were let go; nothing is taken until this process ends. */
 	bool			 is_behind;
 	unsigned		 link;		/* of the gate there is now */
-	bool			 is_dirty;	/* committed since the checkpoint */
+	bool			 is_dirty;	/* since the checkpoint */
 };
 
 void	 writer_init(struct writer *w);

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -928,6 +929,24 @@ a_refused_database_is_told_and_tried_again(void **state)
 	assert_int_equal(quit(&l), 0);
 }
 
+/* Gate and master both leave while it does not run: what is in the socket is
+ * read before the end. */
+static void
+rows_before_quit_are_written(void **state)
+{
+	struct life l;
+
+	start(&l, 0);
+	wait_state(&l, 0);
+	kill(l.pid, SIGSTOP);
+	for (int i = 1; i <= 100; i++)
+		send_row(&l, i, (uint32_t)i);
+	shutdown(l.gate.fd, SHUT_RDWR);
+	kill(l.pid, SIGCONT);
+	assert_int_equal(quit(&l), 0);
+	assert_int_equal(number("SELECT count(*) FROM requests"), 100);
+}
+
 static void
 the_masters_end_is_its_end(void **state)
 {
@@ -981,6 +1000,7 @@ main(void)
 		    beyond_memory_the_next_one_gets_the_rest, setup),
 		cmocka_unit_test_setup(
 		    a_refused_database_is_told_and_tried_again, setup),
+		cmocka_unit_test_setup(rows_before_quit_are_written, setup),
 		cmocka_unit_test_setup(the_masters_end_is_its_end, setup),
 	};
 	const char *top = getenv("top_builddir");
