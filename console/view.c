@@ -254,6 +254,7 @@ view_cell(const struct column *c, const json_t *row, struct buf *out)
 static const struct column status_view[] = {
 	{ "version", "version", FORM_TEXT, 0 },
 	{ "state", "state", FORM_TEXT, 0 },
+	{ "ready", "ready", FORM_TEXT, 0 },
 	{ "pid", "pid", FORM_NUMBER, 0 },
 	{ "uptime_s", "up", FORM_AGE, 0 },
 	{ "http", "http", FORM_TEXT, 0 },
@@ -316,9 +317,9 @@ put_log(const json_t *v, struct buf *out)
 	if (message != NULL && message[0] != '\0')
 		buf_printf(out, ": %s", message);
 	if (pending > 0)
-		buf_printf(out, ", %lld rows pending", (long long)pending);
+		buf_printf(out, ", %lld pending", (long long)pending);
 	if (dropped > 0)
-		buf_printf(out, ", %lld rows lost", (long long)dropped);
+		buf_printf(out, ", %lld lost", (long long)dropped);
 }
 
 static bool

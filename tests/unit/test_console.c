@@ -482,7 +482,7 @@ text_of_the_status(void **state)
 	    "state         ready\n"
 	    "up            1d01h\n"
 	    "first token   p50 1.5ms, p95 2.50s, p99 null\n"
-	    "log           failing: disk full, 3 rows pending\n"
+	    "log           failing: disk full, 3 pending\n"
 	    "news          a\\nb\n");
 }
 
