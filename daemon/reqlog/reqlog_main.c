@@ -33,6 +33,8 @@
 #define RETRY_S		1.0
 #define UPKEEP_S	1.0
 #define UPKEEP_SOON_S	0.02
+/* A full disk is told once a minute, not once a second. */
+#define UPKEEP_FAILED_S	60.0
 /* A large prompt need not wait for 512 small ones. */
 #define COMMIT_BYTES	((size_t)4 << 20)
 /* After a burst the memory goes back to the system. */
@@ -167,13 +169,15 @@ on_upkeep(struct ev_loop *loop, struct ev_timer *w, int revents)
 	struct cause cause = { 0 };
 	bool more = false;
 	double wait_s;
+	int r = 0;
 
-	if (l->state.code == 0 && writer_upkeep(&l->writer, clock_unix_ms(),
-	    &more, &cause) != 0)
+	if (l->state.code == 0)
+		r = writer_upkeep(&l->writer, clock_unix_ms(), &more, &cause);
+	if (r != 0)
 		log_warnx("upkeep of the request log: %s", cause.text);
 	if (TAILQ_EMPTY(&l->writer.pending))
 		trim_memory(l);
-	wait_s = more ? UPKEEP_SOON_S : UPKEEP_S;
+	wait_s = r != 0 ? UPKEEP_FAILED_S : more ? UPKEEP_SOON_S : UPKEEP_S;
 	ev_timer_set(w, wait_s, 0);
 	ev_timer_start(loop, w);
 }
