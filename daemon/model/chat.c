@@ -45,7 +45,7 @@ struct chat_form {
 	const char	*generation;	/* opens the assistant's turn */
 	const char	*end;		/* stands there instead without it */
 	const char	*preset;	/* system message when there is none */
-	bool		 alternates;	/* user, assistant, user... or refused */
+	bool		 alternates;	/* else refused: user, assistant... */
 	bool		 two_roles;	/* other roles are refused */
 	bool		 trims;		/* white space round contents */
 	bool		 trims_joined;	/* round system message and content */

@@ -58,7 +58,8 @@ struct gguf_tensor {
  */
 int	 gguf_open(const int *fds, const char *const *names, int n_fds,
 	    struct gguf **out, struct cause *cause) BM_MUST_CHECK;
-/* The same over n bytes of memory, borrowed (fuzzing, tests). */
+/* The same over n bytes of memory, aligned to 8 and borrowed (fuzzing,
+ * tests). */
 int	 gguf_open_memory(const void *data, size_t n, struct gguf **out,
 	    struct cause *cause) BM_MUST_CHECK;
 void	 gguf_free(struct gguf **g);

@@ -59,7 +59,8 @@ struct slice	 tokenizer_piece(const struct tokenizer *t, uint32_t id,
 /*
  * The whole text of a list (vectors' `detok` and, with special,
  * `detok_special`): a leading BOS dropped unless special, and the one space
- * dropped that encoding put before the text.
+ * dropped that encoding put before the text (it stays where a BOS was
+ * dropped: so the vectors have it).
  */
 int	 tokenizer_decode(const struct tokenizer *t, const uint32_t *ids,
 	    size_t n, bool special, struct buf *out, struct cause *cause)

@@ -24,6 +24,8 @@
 #include "gguf_writer.h"
 
 #include "base/mem.h"
+#include "kernels/kernels.h"
+#include "model/model.h"
 #include "model/tokenizer.h"
 
 #define FILE_MAX	(1 << 26)
@@ -766,6 +768,54 @@ whole_model(void **state)
 	buf_fini(&file);
 }
 
+/* A whole model in which one number is changed. */
+static void
+hostile_hparams(void **state)
+{
+	static const struct {
+		const char	*key;
+		uint32_t	 value;
+		const char	*named;
+	} cases[] = {
+		{ "llama.block_count", UINT32_MAX, "block_count" },
+		{ "llama.block_count", 16777216, "block_count" },
+		{ "llama.block_count", 513, "block_count" },
+		{ "llama.block_count", 2, "block_count" },
+		{ "llama.block_count", 0, "block_count" },
+		{ "llama.embedding_length", 64, "token_embd" },
+		{ "llama.feed_forward_length", 64, "ffn_" },
+		{ "llama.attention.head_count", 0, "head_count" },
+		{ "llama.attention.head_count", 3, "llama." },
+		{ "llama.attention.head_count_kv", 3, "head" },
+		{ "llama.rope.dimension_count", 18, "dimension_count" },
+		{ "llama.context_length", UINT32_MAX, "context_length" },
+	};
+	struct buf file;
+	struct cause cause = { 0 };
+
+	assert_int_equal(kern_init(&cause), 0);
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct gguf *g = NULL;
+		struct model *m = NULL;
+		const struct gguf_kv *kv;
+
+		buf_init(&file, FILE_MAX);
+		gw_small_model(&file);
+		assert_int_equal(gguf_open_memory(file.data, file.len, &g,
+		    &cause), 0);
+		kv = gguf_find(g, cases[i].key);
+		assert_non_null(kv);
+		memcpy(file.data + (kv->data - file.data), &cases[i].value,
+		    sizeof(cases[i].value));
+		if (model_open(&g, &m, &cause) >= 0 ||
+		    strstr(cause.text, cases[i].named) == NULL)
+			fail_msg("%s = %u: %s", cases[i].key,
+			    (unsigned)cases[i].value, cause.text);
+		gguf_free(&g);
+		buf_fini(&file);
+	}
+}
+
 /* Names that share all but their end, and a great many of them. */
 static void
 many_names(void **state)
@@ -890,6 +940,7 @@ main(void)
 		cmocka_unit_test(other_files),
 		cmocka_unit_test(typed_reads),
 		cmocka_unit_test(whole_model),
+		cmocka_unit_test(hostile_hparams),
 		cmocka_unit_test(many_names),
 		cmocka_unit_test(split_models),
 	};
