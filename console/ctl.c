@@ -27,7 +27,7 @@ ctl_exit_status(int code)
 	return err_exit_status(code);
 }
 
-/* The word for programs: err.def's, and two for what only a client meets. */
+/* The word for programs: err.def's, and one for what only a client meets. */
 static const char *
 name_of(int code)
 {
@@ -35,6 +35,8 @@ name_of(int code)
 		return "connection_lost";
 	if (code == -EACCES || code == -EPERM)
 		return err_name(BM_EFORBID);
+	if (code == -ENOENT)
+		return err_name(BM_ENOTFOUND);
 	return err_name(code);
 }
 
