@@ -209,6 +209,7 @@ on_record(void *arg, unsigned type, struct cur body)
 		return;
 	buf_put(&a->out, m.json.p, m.json.n);
 	buf_put_u8(&a->out, '\n');
+	a->n_records++;
 	if (a->is_following)
 		note_id(a, m.json);
 	/* A large answer leaves while it comes; beyond the limit the host
@@ -227,7 +228,8 @@ on_query_end(void *arg, int code, const char *text)
 	if (a->is_following && !a->is_eof &&
 	    (code == 0 || (code == BM_EOVERLOAD && a->last_id != NULL))) {
 		a->host->wake(a);
-		a->host->later(a, FOLLOW_MS);
+		/* An answer may be cut; the rest follows at once. */
+		a->host->later(a, a->n_records > 0 ? 1 : FOLLOW_MS);
 		return;
 	}
 	finish(a, code, text);
@@ -252,13 +254,17 @@ ask_reqlog(struct admin *a)
 	struct msg_query m = { .kind = slice_of(query_kind(a)) };
 	struct buf list;
 
+	a->n_records = 0;
 	buf_init(&list, ADMIN_LINE_MAX * 8);
 	for (size_t i = a->n_cmd; i < a->words.n; i++) {
-		if (a->cmd->id == CMD_ID_LOG &&
-		    strcmp(a->words.w[i], "--follow") == 0)
+		const char *word = a->words.w[i];
+
+		if (a->cmd->id == CMD_ID_LOG && strcmp(word, "--follow") == 0)
 			a->is_following = true;
+		else if (a->last_id != NULL && strcmp(word, "--limit") == 0)
+			i++;	/* bounds the beginning only */
 		else
-			strs_put(&list, slice_of(a->words.w[i]));
+			strs_put(&list, slice_of(word));
 	}
 	if (a->last_id != NULL) {
 		strs_put(&list, slice_of("--after"));

@@ -42,6 +42,7 @@ struct admin {
 	struct show_procs	 procs;
 	bool			 is_following;
 	char			*last_id;	/* log --follow: last row seen */
+	size_t			 n_records;	/* of the question asked last */
 	uint64_t		 end_ns;	/* wait ready gives up */
 };
 

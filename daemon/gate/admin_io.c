@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * admin.sock: connections, their buffers and timers.  While a command runs
- * the lines behind it wait; while many lines wait nothing is read.  A reader
- * that is too slow for ADMIN_OUT_MAX bytes of answers is closed.
+ * the lines behind it wait; while many lines wait nothing is read.  While much
+ * of the answers is unread no command begins, and when one answer alone grows
+ * beyond ADMIN_OUT_MAX the connection is closed.
  */
 #include "config.h"
 
@@ -23,6 +24,8 @@
 
 #define READ_BYTES	4096
 #define CONNS_MAX	256
+/* With this much unread no new command begins. */
+#define OUT_PAUSE	((size_t)1 << 20)
 
 struct admin_conn {
 	struct admin	 admin;		/* first: a host's admin is its conn */
@@ -119,18 +122,23 @@ conn_pump(struct admin_conn *c)
 {
 	struct admin *a = &c->admin;
 	struct buf line;
+	bool is_paused;
 
 	/* A command that ends at once wakes us from within. */
 	if (c->is_pumping)
 		return;
 	c->is_pumping = true;
 	buf_init(&line, ADMIN_LINE_MAX + 1);
-	while (!a->is_busy && !a->out.failed && next_line(c, &line))
+	while (!a->is_busy && a->out.len - c->out_at < OUT_PAUSE &&
+	    next_line(c, &line))
 		admin_line(a, (struct slice){ (const char *)line.data,
 		    line.len });
 	buf_fini(&line);
+	is_paused = a->out.len - c->out_at >= OUT_PAUSE;
 	write_some(c);
 	c->is_pumping = false;
+	if (is_paused && a->out.len - c->out_at < OUT_PAUSE)
+		ev_feed_event(c->loop, &c->wr, EV_WRITE);
 	if (c->is_broken || (a->is_eof && !a->is_busy && a->out.len == 0)) {
 		conn_close(c);
 		return;

@@ -3,13 +3,25 @@
 #define BM_GATE_CORE_H
 
 /*
- * What the parts of the core say to each other: core.c runs requests, links.c
- * holds the channels to master, workers and reqlog, journal.c writes rows,
- * asks.c carries questions.
+ * What the parts of the core say to each other: admit.c lets requests in,
+ * core.c runs them, links.c holds the channels to master and reqlog, workers.c
+ * those to the workers, journal.c writes rows, asks.c carries questions.
  */
 
 #include "gate/gate.h"
 #include "wire/chan_io.h"
+
+/* ---- gate.c ---- */
+
+/* Replace an owned string. */
+void	 core_text(char **to, struct slice s);
+/* Copy into an array of that size, cut to fit. */
+void	 core_word(char *to, size_t size, struct slice s);
+
+/* ---- admit.c ---- */
+
+/* 0, or why not; r->on_model is its model or NULL.  Finds r->use. */
+int	 core_admit(struct gate *g, struct request *r, struct cause *cause);
 
 /* ---- core.c ---- */
 
@@ -37,6 +49,19 @@ void	 links_init(struct gate *g, struct ev_loop *loop, int master_fd);
 void	 links_tick(struct gate *g, uint64_t now_ns);
 /* Tell the master what has become idle. */
 void	 links_check_idle(struct gate *g);
+
+/* ---- workers.c ---- */
+
+struct gate_model *workers_model(struct gate *g, struct slice name);
+/* The worker of that number, made when there is none. */
+struct gate_worker *workers_get(struct gate *g, uint32_t id);
+struct gate_worker *workers_find(struct gate *g, uint32_t id);
+/* Its model as the master says. */
+void	 workers_assign(struct gate *g, struct gate_worker *w,
+	    struct slice model, struct slice variant);
+/* A new link; an old one ends first. */
+void	 workers_link(struct gate *g, const struct msg_peer *m, int fd);
+void	 workers_gone(struct gate *g, struct gate_worker *w);
 
 /* ---- journal.c ---- */
 

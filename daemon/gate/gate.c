@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "gate/gate.h"
+#include "gate/core.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "wire/chan_io.h"
+#include "base/mem.h"
+
+void
+core_text(char **to, struct slice s)
+{
+	free(*to);
+	*to = slice_dup(s);
+}
+
+void
+core_word(char *to, size_t size, struct slice s)
+{
+	size_t n = MEM_MIN(s.n, size - 1);
+
+	memcpy(to, n > 0 ? s.p : "", n);
+	to[n] = '\0';
+}
 
 struct gate_model *
 gate_model_find(struct gate *g, const char *name)

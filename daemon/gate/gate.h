@@ -22,6 +22,7 @@
 struct ev_loop;
 struct chan;
 struct gate;
+struct clients;
 struct rows;
 struct sched_heap;
 
@@ -63,7 +64,7 @@ struct gate_model {
 	char		*reason;	/* why it is in that state; "" */
 	uint32_t	 workers_min;
 	uint32_t	 workers_max;
-	uint32_t	 n_threads;
+	uint32_t	 n_threads;	/* 0: the worker chooses */
 	int64_t		 created_s;
 	bool		 is_going;	/* being unloaded: no new requests */
 	bool		 was_idle;	/* MODEL_IDLE has been sent */
@@ -74,6 +75,7 @@ struct gate_model {
 	uint64_t	 n_params;
 	uint64_t	 file_bytes;
 	uint64_t	 memory_bytes;
+	uint32_t	 n_threads_chosen;
 	uint32_t	 n_ctx;
 	uint32_t	 n_vocab;
 	char		 chat_form[16];
@@ -120,6 +122,7 @@ struct gate {
 	int64_t		 started_ms;
 	char		 http_addr[64];
 	struct stats	*stats;
+	struct clients	*clients;	/* client_io.c's */
 
 	/* the core's own */
 	uint64_t	 last_id;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The channels: to the master, whose word on models and workers is taken as
- * it comes; to each worker; to reqlog.  A worker is known by its number from
- * the first frame that names it until WORKER_GONE; its link may come before or
- * after the master tells its state.
+ * The channels to the master, whose word on models and workers is taken as it
+ * comes, and to reqlog; the end of a drain.
  */
 #include "config.h"
 
@@ -24,162 +22,6 @@
 /* How long the end of a drain waits for a reqlog that is away. */
 #define REQLOG_AWAY_NS	(2 * CLOCK_NS_PER_S)
 #define FLUSH_MS	500
-
-static void
-set_str(char **to, struct slice s)
-{
-	free(*to);
-	*to = slice_dup(s);
-}
-
-static void
-set_word(char *to, size_t size, struct slice s)
-{
-	size_t n = MEM_MIN(s.n, size - 1);
-
-	memcpy(to, n > 0 ? s.p : "", n);
-	to[n] = '\0';
-}
-
-/* ---- workers ---- */
-
-static struct gate_model *
-model_named(struct gate *g, struct slice name)
-{
-	struct gate_model *m;
-
-	TAILQ_FOREACH(m, &g->models, entry) {
-		if (slice_eq(name, m->name))
-			return m;
-	}
-	return NULL;
-}
-
-static struct gate_worker *
-worker_get(struct gate *g, uint32_t id)
-{
-	struct gate_worker *w;
-
-	TAILQ_FOREACH(w, &g->workers, entry) {
-		if (w->id == id)
-			return w;
-	}
-	w = xcalloc(1, sizeof(*w));
-	w->id = id;
-	w->started_ms = clock_unix_ms();
-	w->variant = xstrdup("");
-	w->model_name = xstrdup("");
-	str_copy(w->state, "starting", sizeof(w->state));
-	TAILQ_INIT(&w->running);
-	map_init(&w->ending);
-	TAILQ_INSERT_TAIL(&g->workers, w, entry);
-	return w;
-}
-
-static void
-worker_unlink(struct gate *g, struct gate_worker *w)
-{
-	struct chan *c = w->chan;
-
-	if (c == NULL)
-		return;
-	w->chan = NULL;
-	asks_lost(g, c);
-	core_worker_lost(g, w);
-	chan_free(&c);
-}
-
-static void
-worker_gone(struct gate *g, struct gate_worker *w)
-{
-	worker_unlink(g, w);
-	TAILQ_REMOVE(&g->workers, w, entry);
-	map_fini(&w->ending);
-	free(w->variant);
-	free(w->model_name);
-	free(w);
-}
-
-static void
-worker_assign(struct gate *g, struct gate_worker *w, struct slice model,
-    struct slice variant)
-{
-	if (!slice_eq(model, w->model_name))
-		set_str(&w->model_name, model);
-	set_str(&w->variant, variant);
-	/* Requests on it belong to the model it had. */
-	if (TAILQ_EMPTY(&w->running))
-		w->model = model_named(g, model);
-}
-
-static void
-on_model_info(struct gate *g, struct gate_worker *w,
-    const struct msg_model_info *i)
-{
-	struct gate_model *m;
-
-	worker_assign(g, w, i->name, i->variant);
-	w->n_parallel = MEM_MAX(i->n_parallel, 1);
-	set_word(w->cpu_level, sizeof(w->cpu_level), i->cpu_level);
-	w->is_ready = true;
-	if ((m = w->model) == NULL)
-		return;
-	set_word(m->architecture, sizeof(m->architecture), i->architecture);
-	set_word(m->type, sizeof(m->type), i->type);
-	set_word(m->chat_form, sizeof(m->chat_form), i->chat_form);
-	m->n_params = i->n_params;
-	m->file_bytes = i->file_bytes;
-	m->memory_bytes = i->weight_bytes + i->kv_bytes + i->scratch_bytes;
-	m->n_ctx = i->n_ctx;
-	m->n_vocab = i->n_vocab;
-	core_dispatch(g, m);
-}
-
-static void
-worker_frame(struct chan *c, const struct frame *f, void *arg)
-{
-	struct gate_worker *w = arg;
-	struct gate *g = w->gate;
-	struct msg_model_info info;
-	struct msg_load load;
-
-	if (asks_frame(g, f))
-		return;
-	switch (f->type) {
-	case MSG_HELLO:
-		break;
-	case MSG_MODEL_INFO:
-		if (msg_get_model_info(f->body, &info) == 0)
-			on_model_info(g, w, &info);
-		break;
-	case MSG_LOAD:
-		if (msg_get_load(f->body, &load) != 0)
-			break;
-		w->tokens_per_s = load.tokens_per_s;
-		w->kv_pages_used = load.kv_pages_used;
-		w->kv_pages = load.kv_pages;
-		w->load_ns = clock_now_ns();
-		break;
-	default:
-		core_frame(g, w, f);
-	}
-}
-
-static void
-worker_close(struct chan *c, int err, void *arg)
-{
-	struct gate_worker *w = arg;
-	struct gate *g = w->gate;
-
-	if (err != 0)
-		log_warnx("worker %u: link failed: %s", w->id, err_text(err));
-	g->stats->workers_lost_total++;
-	worker_unlink(g, w);
-	links_check_idle(g);
-}
-
-static const struct chan_handler worker_handler = { worker_frame,
-    worker_close };
 
 /* ---- reqlog ---- */
 
@@ -214,20 +56,12 @@ static const struct chan_handler reqlog_handler = { reqlog_frame,
 static void
 on_peer(struct gate *g, const struct msg_peer *m, int fd)
 {
-	struct gate_worker *w;
-
 	if (m->role == R_REQLOG) {
 		reqlog_unlink(g);
 		journal_link(g, chan_new(g->loop, fd, R_GATE, R_REQLOG,
 		    &reqlog_handler, g));
 	} else if (m->role == R_WORKER) {
-		w = worker_get(g, m->worker);
-		w->gate = g;
-		worker_unlink(g, w);
-		worker_assign(g, w, m->model, m->variant);
-		w->is_draining = w->was_idle = false;
-		w->chan = chan_new(g->loop, fd, R_GATE, R_WORKER,
-		    &worker_handler, w);
+		workers_link(g, m, fd);
 	} else {
 		close(fd);
 	}
@@ -258,14 +92,14 @@ model_add(struct gate *g, struct slice name)
 static void
 on_model_state(struct gate *g, const struct msg_model_state *s)
 {
-	struct gate_model *m = model_named(g, s->name);
+	struct gate_model *m = workers_model(g, s->name);
 
 	if (m == NULL)
 		m = model_add(g, s->name);
-	set_str(&m->variant, s->variant);
-	set_str(&m->path, s->path);
-	set_str(&m->reason, s->reason);
-	set_word(m->state, sizeof(m->state), s->state);
+	core_text(&m->variant, s->variant);
+	core_text(&m->path, s->path);
+	core_text(&m->reason, s->reason);
+	core_word(m->state, sizeof(m->state), s->state);
 	m->workers_min = s->workers_min;
 	m->workers_max = s->workers_max;
 	m->n_threads = s->n_threads;
@@ -282,7 +116,7 @@ on_model_state(struct gate *g, const struct msg_model_state *s)
 static void
 on_model_gone(struct gate *g, struct slice name)
 {
-	struct gate_model *m = model_named(g, name);
+	struct gate_model *m = workers_model(g, name);
 	struct gate_worker *w;
 
 	if (m == NULL)
@@ -304,12 +138,11 @@ on_model_gone(struct gate *g, struct slice name)
 static void
 on_worker_state(struct gate *g, const struct msg_worker_state *s)
 {
-	struct gate_worker *w = worker_get(g, s->worker);
+	struct gate_worker *w = workers_get(g, s->worker);
 
-	w->gate = g;
 	w->pid = s->pid;
-	worker_assign(g, w, s->model, s->variant);
-	set_word(w->state, sizeof(w->state), s->state);
+	workers_assign(g, w, s->model, s->variant);
+	core_word(w->state, sizeof(w->state), s->state);
 	w->restarts = s->restarts;
 	w->started_ms = s->started_ms;
 }
@@ -363,26 +196,22 @@ on_drain(struct gate *g, uint32_t seq, uint32_t deadline_ms)
 static void
 on_daemon_state(struct gate *g, const struct msg_daemon_state *m)
 {
-	set_word(g->state, sizeof(g->state), m->state);
+	core_word(g->state, sizeof(g->state), m->state);
 	g->master_pid = m->pid;
 	g->started_ms = m->started_ms;
 	if (m->http.n > 0)
-		set_word(g->http_addr, sizeof(g->http_addr), m->http);
+		core_word(g->http_addr, sizeof(g->http_addr), m->http);
 }
 
 static void
 on_worker_word(struct gate *g, uint32_t id, bool is_gone)
 {
-	struct gate_worker *w;
+	struct gate_worker *w = workers_find(g, id);
 
-	TAILQ_FOREACH(w, &g->workers, entry) {
-		if (w->id == id)
-			break;
-	}
 	if (w == NULL)
 		return;
 	if (is_gone) {
-		worker_gone(g, w);
+		workers_gone(g, w);
 	} else {
 		w->is_draining = true;
 		w->was_idle = false;

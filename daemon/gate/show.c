@@ -199,7 +199,8 @@ show_model(const struct gate *g, const struct gate_model *m, uint64_t now_ns,
 	set_str(o, "variant", m->variant);
 	set_str(o, "state", m->state);
 	json_object_set_new(o, "workers", workers);
-	set_int(o, "threads", m->n_threads);
+	set_int(o, "threads", m->n_threads != 0 ? m->n_threads :
+	    m->n_threads_chosen);
 	set_int(o, "queued", m->n_queued);
 	set_int(o, "running", gate_model_running(g, m));
 	set_num(o, "tokens_per_s", rate_per_s(&m->token_rate, now_ns));

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The links to the workers.  A worker is known by its number from the first
+ * frame that names it until WORKER_GONE; its link may come before or after the
+ * master tells its state.
+ */
+#include "config.h"
+
+#include "gate/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+struct gate_model *
+workers_model(struct gate *g, struct slice name)
+{
+	struct gate_model *m;
+
+	TAILQ_FOREACH(m, &g->models, entry) {
+		if (slice_eq(name, m->name))
+			return m;
+	}
+	return NULL;
+}
+
+struct gate_worker *
+workers_find(struct gate *g, uint32_t id)
+{
+	struct gate_worker *w;
+
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (w->id == id)
+			break;
+	}
+	return w;
+}
+
+struct gate_worker *
+workers_get(struct gate *g, uint32_t id)
+{
+	struct gate_worker *w = workers_find(g, id);
+
+	if (w != NULL)
+		return w;
+	w = xcalloc(1, sizeof(*w));
+	w->gate = g;
+	w->id = id;
+	w->started_ms = clock_unix_ms();
+	w->variant = xstrdup("");
+	w->model_name = xstrdup("");
+	str_copy(w->state, "starting", sizeof(w->state));
+	TAILQ_INIT(&w->running);
+	map_init(&w->ending);
+	TAILQ_INSERT_TAIL(&g->workers, w, entry);
+	return w;
+}
+
+static void
+worker_unlink(struct gate *g, struct gate_worker *w)
+{
+	struct chan *c = w->chan;
+
+	if (c == NULL)
+		return;
+	w->chan = NULL;
+	asks_lost(g, c);
+	core_worker_lost(g, w);
+	chan_free(&c);
+}
+
+void
+workers_gone(struct gate *g, struct gate_worker *w)
+{
+	worker_unlink(g, w);
+	TAILQ_REMOVE(&g->workers, w, entry);
+	map_fini(&w->ending);
+	free(w->variant);
+	free(w->model_name);
+	free(w);
+}
+
+void
+workers_assign(struct gate *g, struct gate_worker *w, struct slice model,
+    struct slice variant)
+{
+	if (!slice_eq(model, w->model_name))
+		core_text(&w->model_name, model);
+	core_text(&w->variant, variant);
+	/* Requests on it belong to the model it had. */
+	if (TAILQ_EMPTY(&w->running))
+		w->model = workers_model(g, model);
+}
+
+static void
+on_model_info(struct gate *g, struct gate_worker *w,
+    const struct msg_model_info *i)
+{
+	struct gate_model *m;
+
+	workers_assign(g, w, i->name, i->variant);
+	w->n_parallel = MEM_MAX(i->n_parallel, 1);
+	core_word(w->cpu_level, sizeof(w->cpu_level), i->cpu_level);
+	w->is_ready = true;
+	if ((m = w->model) == NULL)
+		return;
+	core_word(m->architecture, sizeof(m->architecture), i->architecture);
+	core_word(m->type, sizeof(m->type), i->type);
+	core_word(m->chat_form, sizeof(m->chat_form), i->chat_form);
+	m->n_params = i->n_params;
+	m->file_bytes = i->file_bytes;
+	m->memory_bytes = i->weight_bytes + i->kv_bytes + i->scratch_bytes;
+	m->n_threads_chosen = i->n_threads;
+	m->n_ctx = i->n_ctx;
+	m->n_vocab = i->n_vocab;
+	core_dispatch(g, m);
+}
+
+static void
+worker_frame(struct chan *c, const struct frame *f, void *arg)
+{
+	struct gate_worker *w = arg;
+	struct gate *g = w->gate;
+	struct msg_model_info info;
+	struct msg_load load;
+
+	if (asks_frame(g, f))
+		return;
+	switch (f->type) {
+	case MSG_HELLO:
+		break;
+	case MSG_MODEL_INFO:
+		if (msg_get_model_info(f->body, &info) == 0)
+			on_model_info(g, w, &info);
+		break;
+	case MSG_LOAD:
+		if (msg_get_load(f->body, &load) != 0)
+			break;
+		w->tokens_per_s = load.tokens_per_s;
+		w->kv_pages_used = load.kv_pages_used;
+		w->kv_pages = load.kv_pages;
+		w->load_ns = clock_now_ns();
+		break;
+	default:
+		core_frame(g, w, f);
+	}
+}
+
+static void
+worker_close(struct chan *c, int err, void *arg)
+{
+	struct gate_worker *w = arg;
+	struct gate *g = w->gate;
+
+	if (err != 0)
+		log_warnx("worker %u: link failed: %s", w->id, err_text(err));
+	g->stats->workers_lost_total++;
+	worker_unlink(g, w);
+	links_check_idle(g);
+}
+
+static const struct chan_handler worker_handler = { worker_frame,
+    worker_close };
+
+void
+workers_link(struct gate *g, const struct msg_peer *m, int fd)
+{
+	struct gate_worker *w = workers_get(g, m->worker);
+
+	worker_unlink(g, w);
+	workers_assign(g, w, m->model, m->variant);
+	w->is_draining = w->was_idle = false;
+	w->chan = chan_new(g->loop, fd, R_GATE, R_WORKER, &worker_handler, w);
+}
