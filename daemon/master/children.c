@@ -110,14 +110,10 @@ report_crash(struct child *c)
 	if (c->sup.state == SUP_BACKOFF)
 		snprintf(next, sizeof(next), "; starts again in %.0f ms",
 		    clock_ms_between(now_ns, c->sup.wake_ns));
-	log_warnx("%s %s pid=%d model=%s restarts=%u%s", child_name(c, name),
-	    how, (int)c->pid, c->model != NULL ? c->model->conf.name : "-",
-	    c->sup.restarts, next);
+	log_warnx("%s %s%s pid=%d restarts=%u", child_name(c, name), how,
+	    next, (int)c->pid, c->sup.restarts);
 	snprintf(kind, sizeof(kind), "%s_died", role_name(c->role));
-	tell_event(c->master, kind, name, "%s%s%s: %s%s",
-	    c->model != NULL ? "model " : "pid",
-	    c->model != NULL ? c->model->conf.name : "",
-	    c->model != NULL ? "" : " of it", how, next);
+	tell_event(c->master, kind, name, "%s%s", how, next);
 	if (c->model != NULL) {
 		c->model->has_crashed = true;
 		snprintf(c->model->reason, sizeof(c->model->reason),

@@ -20,11 +20,24 @@
 
 #include <confuse.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "master/conf_strip.h"
 
 #define NAME_MAX_BYTES	64
 #define SECTIONS_MAX	16
+
+enum {
+	N_KEYS = 0
+#define K(section, key, type, def, min, max, what) + 1
+#define KM(key, type, def, min, max, what) + 1
+#define KT(key, type, def, min, max, what) + 1
+#include "wire/conf.def"
+#undef K
+#undef KM
+#undef KT
+};
 
 /* libconfuse's callbacks get no argument of ours; one file is parsed at a
  * time and in one thread. */
@@ -34,6 +47,8 @@ static struct {
 	const char	*name;
 	const char	*dir;
 	bool		 has_failed;	/* only the first fault is told */
+	const cfg_t	*section;	/* the model or tenant being filled */
+	bool		 is_set[N_KEYS];
 } now;
 
 int
@@ -108,6 +123,25 @@ base_of(cfg_t *section, const struct conf_key *k)
 	return conf_add_tenant(c, title);
 }
 
+/* Note that k has a value now; false when it had one already.  Sections do not
+ * nest, so what another model has can be forgotten. */
+static bool
+note_set(const cfg_t *section, const struct conf_key *k)
+{
+	size_t at = (size_t)(k - conf_keys);
+
+	if (k->kind != CONF_ONE && section != now.section) {
+		now.section = section;
+		for (size_t i = 0; i < conf_n_keys; i++)
+			if (conf_keys[i].kind != CONF_ONE)
+				now.is_set[i] = false;
+	}
+	if (now.is_set[at])
+		return false;
+	now.is_set[at] = true;
+	return true;
+}
+
 static int
 on_value(cfg_t *section, cfg_opt_t *opt, const char *value, void *result)
 {
@@ -119,7 +153,7 @@ on_value(cfg_t *section, cfg_opt_t *opt, const char *value, void *result)
 
 	if (k == NULL || (base = base_of(section, k)) == NULL)
 		return -1;
-	if (opt->nvalues > 0 && !(opt->flags & CFGF_RESET)) {
+	if (!note_set(section, k)) {
 		cfg_error(section, "%s.%s is given twice", k->section,
 		    k->key);
 		return -1;
@@ -225,7 +259,7 @@ conf_parse(const char *name, const char *dir, const char *text, size_t n,
 	struct tables t;
 	char *copy;
 	cfg_t *cfg;
-	int r;
+	int line, r;
 
 	if (n > CONF_FILE_MAX)
 		return cause_set(cause, BM_ECONF,
@@ -233,18 +267,21 @@ conf_parse(const char *name, const char *dir, const char *text, size_t n,
 	if (memchr(text, '\0', n) != NULL)
 		return cause_set(cause, BM_ECONF,
 		    "%s:1: holds a NUL byte: not a text", name);
+	copy = xmemdup0(text, n);
+	if ((r = conf_strip(copy, n, &line, cause)) != 0) {
+		cause_prefix(cause, "%s:%d", name, line);
+		free(copy);
+		return r;
+	}
+	memset(&now, 0, sizeof(now));
 	now.out = out;
 	now.cause = cause;
 	now.name = name;
 	now.dir = dir;
-	now.has_failed = false;
 	tables_init(&t);
-	if ((cfg = cfg_init(t.sections, CFGF_NONE)) == NULL) {
-		tables_fini(&t);
-		return cause_set(cause, BM_ENOMEM, "%s: out of memory", name);
-	}
+	if ((cfg = cfg_init(t.sections, CFGF_NONE)) == NULL)
+		fatalx("libconfuse refuses our table of keys");
 	cfg_set_error_function(cfg, on_error);
-	copy = xmemdup0(text, n);
 	r = n == 0 ? CFG_SUCCESS : cfg_parse_buf(cfg, copy);
 	if (r != CFG_SUCCESS && !now.has_failed)
 		cfg_error(cfg, "syntax error");
@@ -288,8 +325,7 @@ conf_parse_file(const char *path, struct conf *out, struct cause *cause)
 
 	buf_init(&text, CONF_FILE_MAX + 4096);
 	if ((r = read_file(path, &text)) != 0)
-		r = cause_set(cause, BM_ECONF, "%s:1: %s", path,
-		    err_text(r));
+		r = cause_set(cause, BM_ECONF, "%s: %s", path, err_text(r));
 	else
 		r = conf_parse(path, dir, buf_cstr(&text), text.len, out,
 		    cause);

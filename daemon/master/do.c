@@ -162,6 +162,19 @@ carry_out(const struct command *c, const struct command_call *call)
 	}
 }
 
+static void
+log_command(const char *const *w, size_t n, const struct msg_do *cmd)
+{
+	char shown[256];
+	struct buf line;
+
+	buf_init(&line, 64 * 1024);
+	words_join(w, n, &line);
+	log_info("command: %s uid=%u pid=%u", str_vis(shown, sizeof(shown),
+	    (const char *)line.data, line.len), cmd->uid, cmd->pid);
+	buf_fini(&line);
+}
+
 void
 do_command(struct master *m, const struct frame *f)
 {
@@ -185,8 +198,7 @@ do_command(struct master *m, const struct frame *f)
 		    .args = (const char *const *)w + used,
 		    .n_args = n - used, .why = &why };
 
-		log_info("command \"%s\" uid=%u pid=%u", c->words, cmd.uid,
-		    cmd.pid);
+		log_command((const char *const *)w, n, &cmd);
 		r = carry_out(c, &call);
 	}
 out:

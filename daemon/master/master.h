@@ -122,6 +122,7 @@ struct master {
 	char		 told[16];	/* daemon state the gate knows */
 	int		 ready_fd;	/* to the waiting parent; -1: none */
 	int		 exit_status;
+	char		 failure[512];	/* why no model could be loaded */
 	int		 log_fd;	/* log.file; -1: none */
 	struct child_log *child_log;	/* NULL: children have our stderr */
 };
@@ -188,5 +189,7 @@ int	 reload(struct master *m, struct cause *cause) BM_MUST_CHECK;
 void	 stop_begin(struct master *m, bool is_now);
 /* Ready, failed, or on with the end: whatever is due. */
 void	 phase_settle(struct master *m);
+/* To the parent that waits, if there is one: ready, or m->failure. */
+void	 tell_parent(struct master *m);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "master/child_log_io.h"
 #include "master/master.h"
 
@@ -209,5 +210,9 @@ master_run(struct master *m)
 	if (m->log_fd != -1)
 		close(m->log_fd);
 	ev_loop_destroy(m->loop);
+	if (m->failure[0] == '\0')
+		str_copy(m->failure, "stopped before it was ready",
+		    sizeof(m->failure));
+	tell_parent(m);
 	return m->exit_status;
 }

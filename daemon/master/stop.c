@@ -20,21 +20,25 @@
 #include "master/master.h"
 #include "master/notify.h"
 
+void
+tell_parent(struct master *m)
+{
+	if (m->ready_fd == -1)
+		return;
+	if (dprintf(m->ready_fd, "%s\n", m->failure) < 0)
+		log_warn("the waiting parent");
+	close(m->ready_fd);
+	m->ready_fd = -1;
+}
+
 /* A parent or a service manager waits for this. */
 static void
-announce(struct master *m, const char *failure)
+announce_ready(struct master *m)
 {
 	const struct listener *http = &m->listeners.of[LISTEN_HTTP];
 	const struct listener *line = &m->listeners.of[LISTEN_LINE];
 
-	if (m->ready_fd != -1) {
-		if (dprintf(m->ready_fd, "%s\n", failure) < 0)
-			log_warn("the waiting parent");
-		close(m->ready_fd);
-		m->ready_fd = -1;
-	}
-	if (failure[0] != '\0')
-		return;
+	tell_parent(m);
 	notify("READY=1\nMAINPID=%d\nSTATUS=Serving%s%s\n", (int)getpid(),
 	    http->fd != -1 ? " HTTP on " : "", http->addr);
 	log_info("ready http=%s line=%s socket=%s models=%zu",
@@ -48,23 +52,22 @@ settle_start(struct master *m)
 {
 	const struct model *model;
 	size_t n_ready;
-	char text[512];
 
 	if (!models_are_settled(m, &n_ready))
 		return;
 	if (n_ready == 0 && (model = TAILQ_FIRST(&m->models)) != NULL) {
-		snprintf(text, sizeof(text), "no model could be loaded; %s: %s",
-		    model->conf.name, model->reason);
-		log_warnx("%s", text);
+		snprintf(m->failure, sizeof(m->failure),
+		    "no model could be loaded; %s: %s", model->conf.name,
+		    model->reason);
+		log_warnx("%s", m->failure);
 		m->exit_status = 1;
 		stop_begin(m, true);
-		announce(m, text);
 		return;
 	}
 	m->phase = PHASE_RUN;
 	tell_daemon(m);
 	tell_event(m, "started", "", "version %s", PACKAGE_VERSION);
-	announce(m, "");
+	announce_ready(m);
 }
 
 void
