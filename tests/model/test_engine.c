@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine with the shipped model: what a request gets must not depend on
+ * what else runs, on how much KV cache there is, or on having been begun by
+ * another worker.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "fixture.h"
+#include "kernels/kernels.h"
+#include "wire/msg.h"
+#include "worker/engine.h"
+
+#define N_CTX		512
+#define N_PARALLEL	8
+#define MAX_STEPS	100000
+#define MAX_RUNS	64
+
+/* What a client would have of one run. */
+struct answer {
+	uint32_t	 tokens[N_CTX];
+	size_t		 n;
+	struct buf	 text;
+	struct buf	 logprobs;
+	bool		 started;
+	bool		 ended;
+	int		 code;
+	char		 cause[256];
+	unsigned	 finish;
+	uint32_t	 prompt_tokens;
+	uint32_t	 completion_tokens;
+	char		 stop[64];
+	size_t		 n_steps;	/* when it ended */
+};
+
+static struct model *model;
+static struct answer answers[MAX_RUNS];
+static size_t n_steps;
+static char link_a, link_b;
+
+static const char *const prompts[] = { "Once upon a time",
+    "The little dog", "\xc3\x89tude: ", "Lily and Tom went to the park.",
+    "One day a bird", "Mom said", "In the big wood there was a fox who",
+    "x", "The king had three sons. The first", "Why" };
+
+/* ---- the other end ---- */
+
+static void
+on_out(struct answer *a, const struct msg_out *m)
+{
+	assert_true(a->started);
+	for (size_t i = 0; i < m->tokens.n; i++)
+		a->tokens[a->n++] = words_at(m->tokens, i);
+	assert_true(utf8_is_valid(m->text.p, m->text.n));
+	buf_put(&a->text, m->text.p, m->text.n);
+	buf_put(&a->logprobs, m->logprobs.p, m->logprobs.n);
+}
+
+static void
+on_ended(struct answer *a, const struct msg_ended *m)
+{
+	a->ended = true;
+	a->code = m->code;
+	snprintf(a->cause, sizeof(a->cause), "%.*s", (int)m->text.n,
+	    m->text.n > 0 ? m->text.p : "");
+	a->finish = m->finish;
+	a->prompt_tokens = m->prompt_tokens;
+	a->completion_tokens = m->completion_tokens;
+	snprintf(a->stop, sizeof(a->stop), "%.*s", (int)m->stop_text.n,
+	    m->stop_text.n > 0 ? m->stop_text.p : "");
+	a->n_steps = n_steps;
+}
+
+static void
+receive(void *link, enum msg_type type, uint64_t id, const void *m)
+{
+	struct answer *a = &answers[id];
+
+	assert_ptr_equal(link, &link_a);
+	assert_false(a->ended);
+	switch (type) {
+	case MSG_STARTED:
+		assert_false(a->started);
+		a->started = true;
+		break;
+	case MSG_OUT:
+		on_out(a, m);
+		break;
+	case MSG_ENDED:
+		on_ended(a, m);
+		break;
+	default:
+		fail_msg("message %s", msg_name(type));
+	}
+}
+
+static void
+forget_answers(void)
+{
+	for (size_t i = 0; i < MAX_RUNS; i++) {
+		buf_fini(&answers[i].text);
+		buf_fini(&answers[i].logprobs);
+		memset(&answers[i], 0, sizeof(answers[i]));
+		buf_init(&answers[i].text, 1 << 20);
+		buf_init(&answers[i].logprobs, 1 << 20);
+	}
+	n_steps = 0;
+}
+
+/* ---- the engine ---- */
+
+struct bench {
+	struct pool	*pool;
+	struct kv_pool	*kv;
+	struct engine	*e;
+};
+
+static void
+bench_open(struct bench *b, size_t n_pages)
+{
+	const struct model_desc *d = model_desc(model);
+	struct engine_conf conf = { .model = model,
+	    .chat = chat_form_find(slice_of("")), .n_ctx = N_CTX,
+	    .n_parallel = N_PARALLEL, .send = receive };
+	struct cause cause;
+
+	memset(b, 0, sizeof(*b));
+	assert_int_equal(pool_new(&b->pool, 2, &cause), 0);
+	assert_int_equal(kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim,
+	    n_pages, &b->kv, &cause), 0);
+	conf.pool = b->pool;
+	conf.kv = b->kv;
+	assert_int_equal(engine_new(&conf, &b->e, &cause), 0);
+	forget_answers();
+}
+
+static void
+bench_step(struct bench *b)
+{
+	n_steps++;
+	engine_step(b->e);
+}
+
+static void
+bench_finish(struct bench *b)
+{
+	while (engine_has_work(b->e)) {
+		bench_step(b);
+		assert_in_range(n_steps, 1, MAX_STEPS);
+	}
+	assert_int_equal(kv_pool_n_free(b->kv), kv_pool_n_pages(b->kv));
+}
+
+static void
+bench_close(struct bench *b)
+{
+	engine_free(&b->e);
+	assert_int_equal(kv_pool_n_free(b->kv), kv_pool_n_pages(b->kv));
+	kv_pool_free(&b->kv);
+	pool_free(&b->pool);
+}
+
+#define PLENTY (N_PARALLEL * N_CTX / KV_PAGE)
+#define ONE_CONTEXT (N_CTX / KV_PAGE)
+
+/* Run i of the tests: each has another prompt, length and way to sample. */
+static struct msg_run
+request(size_t i)
+{
+	return (struct msg_run){ .input = RUN_TEXT,
+	    .text = slice_of(prompts[i % N_ELEMENTS(prompts)]),
+	    .add_special = 1, .ignore_eos = i % 2, .n_probs = -1,
+	    .max_tokens = (int32_t)(60 + 37 * i % 100), .seed = 1000 + i,
+	    .temperature = i % 4 == 3 ? 0 : 0.8f,
+	    .top_k = i % 3 == 1 ? 40 : 0, .top_p = i % 3 == 2 ? 0.9f : 1,
+	    .repeat_penalty = i % 5 == 4 ? 1.1f : 1, .repeat_last_n = 64 };
+}
+
+static void
+assert_same_answer(const struct answer *a, const struct answer *b)
+{
+	assert_int_equal(a->n, b->n);
+	assert_memory_equal(a->tokens, b->tokens, a->n * sizeof(*a->tokens));
+	assert_int_equal(a->text.len, b->text.len);
+	if (a->text.len > 0)
+		assert_memory_equal(a->text.data, b->text.data, a->text.len);
+	assert_int_equal(a->code, b->code);
+	assert_int_equal(a->finish, b->finish);
+	assert_int_equal(a->completion_tokens, b->completion_tokens);
+}
+
+#define N_MANY 20
+
+/* Every run with nothing beside it. */
+static struct answer *
+answers_alone(void)
+{
+	struct answer *alone = xcalloc(N_MANY, sizeof(*alone));
+	struct bench b;
+
+	bench_open(&b, PLENTY);
+	for (size_t i = 0; i < N_MANY; i++) {
+		struct msg_run m = request(i);
+
+		engine_run(b.e, &link_a, i, &m);
+		bench_finish(&b);
+		assert_true(answers[i].ended);
+		assert_int_equal(answers[i].code, 0);
+		assert_true(answers[i].n > 0);
+		alone[i] = answers[i];
+		memset(&answers[i], 0, sizeof(answers[i]));
+	}
+	bench_close(&b);
+	return alone;
+}
+
+static void
+free_answers(struct answer *a)
+{
+	for (size_t i = 0; i < N_MANY; i++) {
+		buf_fini(&a[i].text);
+		buf_fini(&a[i].logprobs);
+	}
+	free(a);
+}
+
+static void
+check_together(size_t n_pages)
+{
+	struct answer *alone = answers_alone();
+	struct bench b;
+
+	bench_open(&b, n_pages);
+	for (size_t i = 0; i < N_MANY; i++) {
+		struct msg_run m = request(i);
+
+		engine_run(b.e, &link_a, i, &m);
+		/* Others come while these run. */
+		for (size_t j = 0; j < i % 4; j++)
+			bench_step(&b);
+	}
+	bench_finish(&b);
+	for (size_t i = 0; i < N_MANY; i++)
+		assert_same_answer(&alone[i], &answers[i]);
+	bench_close(&b);
+	free_answers(alone);
+}
+
+static void
+neighbours_change_nothing(void **state)
+{
+	check_together(PLENTY);
+}
+
+/* The cache holds one context: runs lose their pages all the time. */
+static void
+preemption_changes_nothing(void **state)
+{
+	check_together(ONE_CONTEXT);
+}
+
+static void
+resuming_changes_nothing(void **state)
+{
+	static const size_t after[] = { 1, 2, 31, 59 };
+	struct answer *alone = answers_alone();
+	struct bench b;
+
+	bench_open(&b, PLENTY);
+	for (size_t i = 0; i < N_MANY; i++) {
+		for (size_t j = 0; j < N_ELEMENTS(after); j++) {
+			struct msg_run m = request(i);
+			struct answer *a = &answers[0];
+			size_t n = MEM_MIN(after[j], alone[i].n);
+
+			forget_answers();
+			m.resume = (struct words){ alone[i].tokens, n };
+			engine_run(b.e, &link_a, 0, &m);
+			bench_finish(&b);
+			assert_int_equal(a->n, alone[i].n - n);
+			assert_memory_equal(a->tokens, alone[i].tokens + n,
+			    a->n * sizeof(*a->tokens));
+			assert_int_equal(a->finish, alone[i].finish);
+			assert_int_equal(a->completion_tokens,
+			    alone[i].completion_tokens);
+			assert_true(a->text.len <= alone[i].text.len);
+			if (a->text.len > 0)
+				assert_memory_equal(a->text.data,
+				    alone[i].text.data + alone[i].text.len -
+				    a->text.len, a->text.len);
+		}
+	}
+	bench_close(&b);
+	free_answers(alone);
+}
+
+/* At every token at which a worker may die: the texts join to the whole. */
+static void
+resumed_text_joins(void **state)
+{
+	struct bench b;
+	struct answer whole;
+	struct msg_run m = request(0);
+	struct buf stop;
+
+	buf_init(&stop, 256);
+	strs_put(&stop, slice_of("qqq"));
+	strs_put(&stop, slice_of(" said, \"No"));
+	m.stop = (struct slice){ (char *)stop.data, stop.len };
+	m.max_tokens = 60;
+	bench_open(&b, PLENTY);
+	engine_run(b.e, &link_a, 0, &m);
+	bench_finish(&b);
+	whole = answers[0];
+	memset(&answers[0], 0, sizeof(answers[0]));
+	for (size_t n = 0; n <= whole.n; n++) {
+		struct buf joined;
+
+		forget_answers();
+		buf_init(&joined, 1 << 20);
+		m.resume = (struct words){ NULL, 0 };
+		/* the first worker, until it has given n tokens */
+		engine_run(b.e, &link_a, 1, &m);
+		while (answers[1].n < n)
+			bench_step(&b);
+		buf_put(&joined, answers[1].text.data, answers[1].text.len);
+		engine_drop_link(b.e, &link_a);
+		m.resume = (struct words){ whole.tokens, n };
+		engine_run(b.e, &link_a, 2, &m);
+		bench_finish(&b);
+		buf_put(&joined, answers[2].text.data, answers[2].text.len);
+		assert_int_equal(joined.len, whole.text.len);
+		assert_memory_equal(joined.data, whole.text.data,
+		    joined.len);
+		assert_int_equal(answers[2].finish, whole.finish);
+		assert_string_equal(answers[2].stop, whole.stop);
+		buf_fini(&joined);
+	}
+	bench_close(&b);
+	buf_fini(&whole.text);
+	buf_fini(&whole.logprobs);
+	buf_fini(&stop);
+}
+
+/* ---- ends ---- */
+
+static void
+lengths_end_it(void **state)
+{
+	struct bench b;
+	struct msg_run m = request(1);		/* ignores the end token */
+
+	bench_open(&b, PLENTY);
+	m.max_tokens = 7;
+	engine_run(b.e, &link_a, 0, &m);
+	m.max_tokens = 0;
+	engine_run(b.e, &link_a, 1, &m);
+	m.max_tokens = -1;
+	engine_run(b.e, &link_a, 2, &m);
+	bench_finish(&b);
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(answers[i].started);
+		assert_int_equal(answers[i].finish, FINISH_LENGTH);
+		assert_int_equal(answers[i].n, answers[i].completion_tokens);
+	}
+	assert_int_equal(answers[0].n, 7);
+	assert_int_equal(answers[1].n, 0);
+	assert_int_equal(answers[2].n + answers[2].prompt_tokens, N_CTX);
+	bench_close(&b);
+}
+
+static void
+bad_requests_are_refused(void **state)
+{
+	static const uint32_t beyond[] = { 1, 1u << 30 };
+	static uint32_t many[N_CTX];
+	struct bench b;
+	struct msg_run m = request(0);
+	const uint32_t value = 0;
+
+	bench_open(&b, PLENTY);
+	m.input = RUN_TOKENS;
+	m.tokens = (struct words){ many, N_CTX };
+	engine_run(b.e, &link_a, 0, &m);
+	assert_int_equal(answers[0].code, BM_ETOOLONG);
+	assert_non_null(strstr(answers[0].cause, "512"));
+	m.tokens = (struct words){ beyond, 2 };
+	engine_run(b.e, &link_a, 1, &m);
+	assert_int_equal(answers[1].code, BM_EBADREQ);
+	m = request(0);
+	m.resume = (struct words){ beyond + 1, 1 };
+	engine_run(b.e, &link_a, 2, &m);
+	assert_int_equal(answers[2].code, BM_EBADREQ);
+	m = request(0);
+	m.bias_tokens = (struct words){ beyond + 1, 1 };
+	m.bias_values = (struct words){ &value, 1 };
+	engine_run(b.e, &link_a, 3, &m);
+	assert_int_equal(answers[3].code, BM_EBADREQ);
+	m.bias_values = (struct words){ NULL, 0 };
+	engine_run(b.e, &link_a, 4, &m);
+	assert_int_equal(answers[4].code, BM_EBADREQ);
+	m = request(0);
+	m.temperature = NAN;
+	engine_run(b.e, &link_a, 5, &m);
+	assert_int_equal(answers[5].code, BM_EBADREQ);
+	assert_false(engine_has_work(b.e));
+	bench_close(&b);
+}
+
+static void
+cancelling(void **state)
+{
+	struct bench b;
+	struct msg_run m = request(1);
+
+	bench_open(&b, PLENTY);
+	for (size_t i = 0; i < N_PARALLEL + 2; i++)
+		engine_run(b.e, &link_a, i, &m);
+	engine_run(b.e, &link_b, 0, &m);
+	bench_step(&b);
+	bench_step(&b);
+	assert_true(answers[0].n > 0);
+	assert_false(answers[N_PARALLEL].started);
+	engine_cancel(b.e, &link_b, 1);		/* another's id */
+	assert_false(answers[1].ended);
+	engine_cancel(b.e, &link_a, 0);
+	engine_cancel(b.e, &link_a, N_PARALLEL);
+	assert_int_equal(answers[0].code, BM_ECANCEL);
+	assert_int_equal(answers[0].completion_tokens, answers[0].n);
+	assert_int_equal(answers[N_PARALLEL].code, BM_ECANCEL);
+	engine_cancel(b.e, &link_a, 0);		/* gone already */
+	engine_drop_link(b.e, &link_b);
+	bench_step(&b);
+	assert_true(answers[N_PARALLEL + 1].started);
+	engine_drop_link(b.e, &link_a);
+	assert_false(engine_has_work(b.e));
+	bench_close(&b);
+}
+
+static void
+echo_comes_with_the_first_token(void **state)
+{
+	struct bench b;
+	struct msg_run m = request(0);
+
+	bench_open(&b, PLENTY);
+	m.echo = 1;
+	m.max_tokens = 3;
+	engine_run(b.e, &link_a, 0, &m);
+	bench_finish(&b);
+	assert_int_equal(strncmp(buf_cstr(&answers[0].text), prompts[0],
+	    strlen(prompts[0])), 0);
+	m.resume = (struct words){ answers[0].tokens, 1 };
+	engine_run(b.e, &link_a, 1, &m);
+	bench_finish(&b);
+	assert_null(strstr(buf_cstr(&answers[1].text), prompts[0]));
+	bench_close(&b);
+}
+
+static void
+logprobs_go_with_the_tokens(void **state)
+{
+	struct bench b;
+	struct msg_run m = request(1);
+	struct logprob_item item, top;
+	struct cur c;
+	size_t n = 0;
+
+	bench_open(&b, PLENTY);
+	m.n_probs = 3;
+	m.temperature = 0;
+	engine_run(b.e, &link_a, 0, &m);
+	bench_finish(&b);
+	c = cur_of(answers[0].logprobs.data, answers[0].logprobs.len);
+	while (logprob_next(&c, &item)) {
+		assert_int_equal(item.token, answers[0].tokens[n++]);
+		assert_true(item.logprob <= 0);
+		assert_int_equal(item.n_top, 3);
+		for (int i = 0; i < 3; i++) {
+			assert_true(logprob_next(&c, &top));
+			if (i == 0)	/* greedily the first is taken */
+				assert_int_equal(top.token, item.token);
+			assert_true(top.logprob <= item.logprob);
+		}
+	}
+	assert_int_equal(n, answers[0].n);
+	bench_close(&b);
+}
+
+/* A long prompt comes: those who generate get a token in every step. */
+static void
+long_prompts_freeze_nobody(void **state)
+{
+	static uint32_t many[N_CTX - 10];
+	struct bench b;
+	struct msg_run m = request(1);
+	size_t before;
+
+	for (size_t i = 0; i < N_ELEMENTS(many); i++)
+		many[i] = 5 + i % 200;
+	bench_open(&b, PLENTY);
+	m.max_tokens = 100;
+	engine_run(b.e, &link_a, 0, &m);
+	bench_step(&b);
+	before = answers[0].n;
+	m.input = RUN_TOKENS;
+	m.tokens = (struct words){ many, N_ELEMENTS(many) };
+	m.max_tokens = 1;
+	engine_run(b.e, &link_a, 1, &m);
+	engine_run(b.e, &link_a, 2, &m);
+	for (size_t i = 1; !answers[1].ended || !answers[2].ended; i++) {
+		bench_step(&b);
+		assert_int_equal(answers[0].n, before + i);
+	}
+	/* they took more than one step, and took turns */
+	assert_true(answers[1].n_steps > 4);
+	assert_in_range(answers[2].n_steps, answers[1].n_steps,
+	    answers[1].n_steps + 1);
+	bench_finish(&b);
+	bench_close(&b);
+}
+
+static int
+setup(void **state)
+{
+	char path[4096];
+	struct gguf *g;
+	struct cause cause;
+
+	if (kern_init(&cause) != 0)
+		return -1;
+	g = open_gguf(source_path("models/tale-3.7m-f16.gguf", path,
+	    sizeof(path)));
+	return model_open(&g, &model, &cause);
+}
+
+static int
+teardown(void **state)
+{
+	forget_answers();
+	model_free(&model);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(neighbours_change_nothing),
+		cmocka_unit_test(preemption_changes_nothing),
+		cmocka_unit_test(resuming_changes_nothing),
+		cmocka_unit_test(resumed_text_joins),
+		cmocka_unit_test(lengths_end_it),
+		cmocka_unit_test(bad_requests_are_refused),
+		cmocka_unit_test(cancelling),
+		cmocka_unit_test(echo_comes_with_the_first_token),
+		cmocka_unit_test(logprobs_go_with_the_tokens),
+		cmocka_unit_test(long_prompts_freeze_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
