@@ -349,12 +349,15 @@ check_drained(struct gate *g, uint64_t now_ns)
 {
 	bool log_is_away = g->reqlog == NULL &&
 	    now_ns - g->reqlog_lost_ns > REQLOG_AWAY_NS;
+	bool is_late = g->drain_end_ns != 0 && now_ns >= g->drain_end_ns;
 
-	if (g->drain_end_ns != 0 && now_ns >= g->drain_end_ns)
+	if (is_late)
 		core_end_all(g, BM_EOVERLOAD, "the daemon has been stopped");
 	if (g->requests.n > 0)
 		return;
-	if (g->rows->n > 0 && !log_is_away && g->log_code == 0)
+	/* A log that can't be written holds nobody up, nor one that hangs. */
+	if (g->rows->n > 0 && !log_is_away && g->log_code == 0 &&
+	    !(is_late && now_ns - g->drain_end_ns > REQLOG_AWAY_NS))
 		return;
 	chan_send_result(g->master, g->drain_seq, 0, 0, NULL);
 	g->drain_seq = 0;

@@ -8,6 +8,7 @@
 
 #include "gate/core.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,7 +157,8 @@ worker_close(struct chan *c, int err, void *arg)
 	struct gate_worker *w = arg;
 	struct gate *g = w->gate;
 
-	if (err != 0)
+	/* A killed worker's link is reset; the master tells of its death. */
+	if (err != 0 && err != -ECONNRESET)
 		log_warnx("worker %u: link failed: %s", w->id, err_text(err));
 	g->stats->workers_lost_total++;
 	worker_unlink(g, w);

@@ -608,6 +608,51 @@ a_drain_ends_when_all_is_done_and_logged(void **state)
 }
 
 static void
+a_drain_ends_late_requests(void **state)
+{
+	struct client c = { 0 };
+	uint32_t seq;
+
+	worker_up(1, 1);
+	submit(&c, REQUEST_GENERATE, NULL);
+	(void)hear(&o.worker[1], MSG_RUN);
+	say(&o.master, MSG_DRAIN, 9, 0, &(struct msg_drain){ 60000 }, -1);
+	links_tick(&o.g, o.g.drain_end_ns - 1);
+	assert_int_equal(c.n_done, 0);
+	links_tick(&o.g, o.g.drain_end_ns);
+	assert_int_equal(c.code, BM_EOVERLOAD);
+	hear_nothing(&o.master);
+	seq = hear(&o.reqlog, MSG_ROW).seq;
+	/* A reqlog that never confirms does not hold up the end. */
+	links_tick(&o.g, o.g.drain_end_ns + 60 * CLOCK_NS_PER_S);
+	assert_int_equal(hear(&o.master, MSG_RESULT).seq, 9);
+	assert_int_equal(o.g.rows->n, 1);
+	say(&o.reqlog, MSG_ACK, 0, 0, &(struct msg_ack){ seq }, -1);
+	assert_int_equal(o.g.rows->n, 0);
+}
+
+static void
+a_failing_log_is_shown_and_survived(void **state)
+{
+	struct frame f;
+
+	gate_event(&o.g, "load", "tale", "first", 0);
+	f = hear(&o.reqlog, MSG_EVENT);
+	say(&o.reqlog, MSG_LOG_STATE, 0, 0, &(struct msg_log_state){
+	    BM_EDISK, slice_of("database or disk is full") }, -1);
+	assert_int_equal(o.g.log_code, BM_EDISK);
+	assert_string_equal(o.g.log_text, "database or disk is full");
+	/* That is an event too, and it waits like the other. */
+	(void)hear(&o.reqlog, MSG_EVENT);
+	assert_int_equal(o.g.rows->n, 2);
+	say(&o.reqlog, MSG_LOG_STATE, 0, 0, &(struct msg_log_state){ 0 }, -1);
+	assert_int_equal(o.g.log_code, 0);
+	f = hear(&o.reqlog, MSG_EVENT);
+	say(&o.reqlog, MSG_ACK, 0, 0, &(struct msg_ack){ f.seq }, -1);
+	assert_int_equal(o.g.rows->n, 0);
+}
+
+static void
 a_new_reqlog_gets_unconfirmed_rows_again(void **state)
 {
 	struct frame f;
@@ -773,6 +818,8 @@ main(void)
 		T(asides_pass_the_queue),
 		T(a_drained_worker_and_model_become_idle),
 		T(a_drain_ends_when_all_is_done_and_logged),
+		T(a_drain_ends_late_requests),
+		T(a_failing_log_is_shown_and_survived),
 		T(a_new_reqlog_gets_unconfirmed_rows_again),
 		T(admin_commands),
 		T(metrics_have_every_family_once),
