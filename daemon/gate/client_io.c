@@ -275,6 +275,28 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 
 /* ---- input ---- */
 
+static bool
+poll_says(const struct client *c, short events)
+{
+	struct pollfd p = { .fd = c->fd, .events = events };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & events) != 0;
+}
+
+/* Will nothing more come than what can be read now? */
+static bool
+has_sent_all(const struct client *c)
+{
+	return poll_says(c, POLLRDHUP | POLLHUP | POLLERR);
+}
+
+/* Has a Unix client that sent its end closed altogether? */
+static bool
+has_hung_up(const struct client *c)
+{
+	return poll_says(c, POLLHUP | POLLERR);
+}
+
 /* 1: HTTP, a method in capitals and a space; 0: not; -1: too few bytes. */
 static int
 looks_like_http(const char *p, size_t n)
@@ -323,6 +345,8 @@ peek(struct client *c)
 	if (n < 0)
 		return;
 	is_http = looks_like_http(p, (size_t)n);
+	if (is_http == -1 && has_sent_all(c))
+		is_http = 0;
 	/* The socket stays readable; look again by the clock. */
 	c->is_undecided = is_http == -1;
 	mark_dirty(c);
@@ -372,15 +396,6 @@ on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
 }
 
 /* ---- time ---- */
-
-/* Has a Unix client that sent its end closed altogether? */
-static bool
-has_hung_up(const struct client *c)
-{
-	struct pollfd p = { .fd = c->fd };
-
-	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
-}
 
 /* Returns whether the client wants to be looked at again soon. */
 static bool

@@ -39,7 +39,7 @@
 #include "gate/openai.h"
 #include "gate/routes.h"
 
-#define CONNECTION_BYTES 32768	/* request head; not touched until used */
+#define CONNECTION_BYTES 16384	/* request head and write buffer */
 #define STREAM_BLOCK	4096
 #define DISCARD_TIMES	8	/* read and drop so many times the limit */
 #define RUNS_AT_ONCE	8
@@ -527,6 +527,9 @@ on_completed(void *cls, struct MHD_Connection *mhd, void **arg,
 		TAILQ_REMOVE(&x->h->working, x, entry);
 	}
 	end_work(x);
+	/* A stream that began before the drain could not announce its end. */
+	if (x->h->g->is_draining)
+		shutdown(x->connection->fd, SHUT_RD);
 	buf_fini(&x->body);
 	buf_fini(&x->out);
 	free(x);

@@ -36,7 +36,9 @@ openai_body(struct http_call *c)
 	o = json_loadb(c->body.p, c->body.n, 0, &e);
 	if (o == NULL) {
 		snprintf(text, sizeof(text), "the body is not JSON: line %d "
-		    "column %d: %s", e.line, e.column, e.text);
+		    "column %d: %s", e.line, e.column,
+		    json_error_code(&e) == json_error_null_character ?
+		    "\\u0000 is not taken" : e.text);
 		openai_error(c, BM_EBADREQ, NULL, 0, text);
 		return NULL;
 	}

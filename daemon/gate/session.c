@@ -581,7 +581,8 @@ do_auth(struct tag *t, json_t *o, struct cause *cause)
 	bool is_needed = false;
 
 	if (!json_is_string(key))
-		return cause_set(cause, BM_EBADREQ, "key must be a string");
+		return cause_set(cause, BM_EBADREQ, "key must be a string, in quotes where it "
+		    "reads as a number");
 	tenant = gate_tenant(s->g, (struct slice){
 	    .p = json_string_value(key), .n = json_string_length(key) },
 	    &is_needed);

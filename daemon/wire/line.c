@@ -62,7 +62,8 @@ json_fault(struct slice line, const char *at, const json_error_t *e,
 	int where = column(line, at) + (e->column > 0 ? e->column - 1 : 0);
 
 	return cause_set(cause, BM_EBADREQ, "column %d: %.200s", where,
-	    e->text);
+	    json_error_code(e) == json_error_null_character ?
+	    "\\u0000 is not taken" : e->text);
 }
 
 /* ---- the JSON form ---- */
