@@ -41,7 +41,7 @@ struct admin {
 	uint32_t		 worker;	/* show kernels: who answers */
 	struct show_procs	 procs;
 	bool			 is_following;
-	char			*last_id;	/* log --follow: last row seen */
+	char			*last_id;	/* log --follow: the last row */
 	size_t			 n_records;	/* of the question asked last */
 	uint64_t		 end_ns;	/* wait ready gives up */
 };

@@ -60,7 +60,7 @@ struct gate_model {
 	char		*name;
 	char		*variant;
 	char		*path;
-	char		 state[16];	/* starting, loading, ready, failed... */
+	char		 state[16];	/* starting, ready, failed... */
 	char		*reason;	/* why it is in that state; "" */
 	uint32_t	 workers_min;
 	uint32_t	 workers_max;
