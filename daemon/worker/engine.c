@@ -522,6 +522,6 @@ engine_scratch_bytes(const struct engine *e)
 
 	return model_run_bytes(e->model_run) +
 	    n_vocab * e->conf.n_parallel * sizeof(float) +
-	    n_vocab * n_threads * (sizeof(float) + sizeof(uint32_t) +
+	    n_vocab * n_threads * (2 * sizeof(float) + sizeof(uint32_t) +
 	    sizeof(struct candidate));
 }

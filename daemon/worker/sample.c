@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The vocabulary is never sorted whole: top_k keeps a heap of k, and top_p
- * sorts only the tokens near the top that can carry the mass asked for.
- * Probabilities are summed in double and in a fixed order.
+ * sorts only the tokens near the top that can carry the mass asked for.  What
+ * has to look at the whole vocabulary does so through kernels; probabilities
+ * are summed in double and in a fixed order.
  */
 #include "config.h"
 
@@ -26,6 +27,7 @@ sample_scratch_init(struct sample_scratch *s, size_t n_vocab)
 {
 	s->n_vocab = n_vocab;
 	s->logits = xcalloc(n_vocab, sizeof(*s->logits));
+	s->probs = xcalloc(n_vocab, sizeof(*s->probs));
 	s->counts = xcalloc(n_vocab, sizeof(*s->counts));
 	s->candidates = xcalloc(n_vocab, sizeof(*s->candidates));
 }
@@ -34,6 +36,7 @@ void
 sample_scratch_fini(struct sample_scratch *s)
 {
 	free(s->logits);
+	free(s->probs);
 	free(s->counts);
 	free(s->candidates);
 	memset(s, 0, sizeof(*s));
@@ -222,15 +225,21 @@ prefix_with_mass(const struct candidate *c, size_t n, double mass)
 
 /* The candidates of top_p out of the whole vocabulary. */
 static size_t
-select_top_p(const float *logits, size_t n, float max, float top_p,
-    struct candidate *out)
+select_top_p(const float *logits, size_t best, float top_p,
+    struct sample_scratch *s)
 {
+	struct candidate *out = s->candidates;
+	size_t n = s->n_vocab;
 	double total = 0;
 
+	memcpy(s->probs, logits, n * sizeof(*logits));
+	kern->softmax(s->probs, n);
 	for (size_t i = 0; i < n; i++)
-		total += exp((double)logits[i] - (double)max);
+		total += (double)s->probs[i];
+	/* The best weighs 1, as in prefix_with_mass. */
+	total /= (double)s->probs[best];
 	for (float reach = TOP_P_REACH;; reach *= 2) {
-		float least = max - reach;
+		float least = logits[best] - reach;
 		size_t k, prefix;
 
 		k = select_above(logits, n, least, out);
@@ -244,19 +253,20 @@ select_top_p(const float *logits, size_t n, float max, float top_p,
 
 /* top_k and top_p: sorted candidates. */
 static size_t
-filter_top(const struct sample_params *p, const float *logits, size_t n,
-    float max, struct candidate *out)
+filter_top(const struct sample_params *p, const float *logits, size_t best,
+    struct sample_scratch *s)
 {
+	struct candidate *out = s->candidates;
+	size_t k = (size_t)p->top_k, n = s->n_vocab, prefix;
 	double total = 0;
-	size_t k = (size_t)p->top_k, prefix;
 
 	if (p->top_k <= 0 || k >= n)
-		return select_top_p(logits, n, max, p->top_p, out);
+		return select_top_p(logits, best, p->top_p, s);
 	select_top(logits, n, k, out);
 	if (p->top_p >= 1)
 		return k;
 	for (size_t i = 0; i < k; i++)
-		total += exp((double)out[i].logit - (double)max);
+		total += exp((double)out[i].logit - (double)out[0].logit);
 	prefix = prefix_with_mass(out, k, (double)p->top_p * total);
 	return MEM_MIN(prefix, k);
 }
@@ -297,21 +307,26 @@ draw_candidate(const struct weigher *w, const struct candidate *c, size_t n,
 
 /* The same over the whole vocabulary, in the order of ids. */
 static uint32_t
-draw_any(const struct weigher *w, const float *logits, size_t n,
-    double uniform)
+draw_any(const struct weigher *w, const float *logits,
+    struct sample_scratch *s, double uniform)
 {
+	size_t n = s->n_vocab;
 	double sum = 0, at = 0;
 	uint32_t last = 0;
 
 	for (size_t i = 0; i < n; i++)
-		sum += weight(w, logits[i]);
+		s->probs[i] = (double)logits[i] < w->least ? -INFINITY :
+		    (float)(((double)logits[i] - w->max) / w->temperature);
+	kern->softmax(s->probs, n);
+	for (size_t i = 0; i < n; i++)
+		sum += (double)s->probs[i];
 	for (size_t i = 0; i < n; i++) {
-		double mass = weight(w, logits[i]);
-
-		if (mass == 0)
+		/* What is dropped or banned is never drawn, even if the
+		 * kernel leaves it the least of all floats. */
+		if (logits[i] == -INFINITY || (double)logits[i] < w->least)
 			continue;
 		last = (uint32_t)i;
-		at += mass;
+		at += (double)s->probs[i];
 		if (uniform * sum < at)
 			break;
 	}
@@ -349,10 +364,10 @@ sample_token(const struct sample_params *p, const struct sample_history *h,
 		w.least = w.max + log(fmin((double)p->min_p, 1));
 	uniform = sample_uniform(p->seed, h->n);
 	if (p->top_p >= 1 && (p->top_k <= 0 || (size_t)p->top_k >= n)) {
-		*token = draw_any(&w, l, n, uniform);
+		*token = draw_any(&w, l, s, uniform);
 		return 0;
 	}
-	n = filter_top(p, l, n, l[best], s->candidates);
+	n = filter_top(p, l, best, s);
 	*token = draw_candidate(&w, s->candidates, n, uniform);
 	return 0;
 }

@@ -48,7 +48,8 @@ struct candidate {
 /* One caller's memory for a vocabulary. */
 struct sample_scratch {
 	size_t		 n_vocab;
-	float		*logits;
+	float		*logits;	/* with bias and penalties */
+	float		*probs;
 	uint32_t	*counts;	/* all 0 between calls */
 	struct candidate *candidates;
 };

@@ -23,6 +23,8 @@
 #include "worker/engine.h"
 
 #define N_CTX		512
+/* Takes every run of request(), and its cache holds only one such context. */
+#define SMALL_CTX	192
 #define N_PARALLEL	8
 #define MAX_STEPS	100000
 #define MAX_RUNS	64
@@ -126,19 +128,21 @@ struct bench {
 	struct engine	*e;
 };
 
+/* N_CTX: a cache with room for all; else for one context. */
 static void
-bench_open(struct bench *b, size_t n_pages)
+bench_open(struct bench *b, uint32_t n_ctx)
 {
 	const struct model_desc *d = model_desc(model);
 	struct engine_conf conf = { .model = model,
-	    .chat = chat_form_find(slice_of("")), .n_ctx = N_CTX,
+	    .chat = chat_form_find(slice_of("")), .n_ctx = n_ctx,
 	    .n_parallel = N_PARALLEL, .send = receive };
 	struct cause cause;
 
 	memset(b, 0, sizeof(*b));
 	assert_int_equal(pool_new(&b->pool, 2, &cause), 0);
 	assert_int_equal(kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim,
-	    n_pages, &b->kv, &cause), 0);
+	    n_ctx == N_CTX ? N_PARALLEL * N_CTX / KV_PAGE : n_ctx / KV_PAGE,
+	    &b->kv, &cause), 0);
 	conf.pool = b->pool;
 	conf.kv = b->kv;
 	assert_int_equal(engine_new(&conf, &b->e, &cause), 0);
@@ -170,9 +174,6 @@ bench_close(struct bench *b)
 	kv_pool_free(&b->kv);
 	pool_free(&b->pool);
 }
-
-#define PLENTY (N_PARALLEL * N_CTX / KV_PAGE)
-#define ONE_CONTEXT (N_CTX / KV_PAGE)
 
 /* Run i of the tests: each has another prompt, length and way to sample. */
 static struct msg_run
@@ -209,7 +210,7 @@ answers_alone(void)
 	struct answer *alone = xcalloc(N_MANY, sizeof(*alone));
 	struct bench b;
 
-	bench_open(&b, PLENTY);
+	bench_open(&b, N_CTX);
 	for (size_t i = 0; i < N_MANY; i++) {
 		struct msg_run m = request(i);
 
@@ -236,12 +237,12 @@ free_answers(struct answer *a)
 }
 
 static void
-check_together(size_t n_pages)
+check_together(uint32_t n_ctx)
 {
 	struct answer *alone = answers_alone();
 	struct bench b;
 
-	bench_open(&b, n_pages);
+	bench_open(&b, n_ctx);
 	for (size_t i = 0; i < N_MANY; i++) {
 		struct msg_run m = request(i);
 
@@ -260,14 +261,14 @@ check_together(size_t n_pages)
 static void
 neighbours_change_nothing(void **state)
 {
-	check_together(PLENTY);
+	check_together(N_CTX);
 }
 
 /* The cache holds one context: runs lose their pages all the time. */
 static void
 preemption_changes_nothing(void **state)
 {
-	check_together(ONE_CONTEXT);
+	check_together(SMALL_CTX);
 }
 
 static void
@@ -277,7 +278,7 @@ resuming_changes_nothing(void **state)
 	struct answer *alone = answers_alone();
 	struct bench b;
 
-	bench_open(&b, PLENTY);
+	bench_open(&b, N_CTX);
 	for (size_t i = 0; i < N_MANY; i++) {
 		for (size_t j = 0; j < N_ELEMENTS(after); j++) {
 			struct msg_run m = request(i);
@@ -319,7 +320,7 @@ resumed_text_joins(void **state)
 	strs_put(&stop, slice_of(" said, \"No"));
 	m.stop = (struct slice){ (char *)stop.data, stop.len };
 	m.max_tokens = 60;
-	bench_open(&b, PLENTY);
+	bench_open(&b, N_CTX);
 	engine_run(b.e, &link_a, 0, &m);
 	bench_finish(&b);
 	whole = answers[0];
@@ -361,7 +362,7 @@ lengths_end_it(void **state)
 	struct bench b;
 	struct msg_run m = request(1);		/* ignores the end token */
 
-	bench_open(&b, PLENTY);
+	bench_open(&b, N_CTX);
 	m.max_tokens = 7;
 	engine_run(b.e, &link_a, 0, &m);
 	m.max_tokens = 0;
@@ -389,7 +390,7 @@ bad_requests_are_refused(void **state)
 	struct msg_run m = request(0);
 	const uint32_t value = 0;
 
-	bench_open(&b, PLENTY);
+	bench_open(&b, N_CTX);
 	m.input = RUN_TOKENS;
 	m.tokens = (struct words){ many, N_CTX };
 	engine_run(b.e, &link_a, 0, &m);
@@ -424,7 +425,7 @@ cancelling(void **state)
 	struct bench b;
 	struct msg_run m = request(1);
 
-	bench_open(&b, PLENTY);
+	bench_open(&b, N_CTX);
 	for (size_t i = 0; i < N_PARALLEL + 2; i++)
 		engine_run(b.e, &link_a, i, &m);
 	engine_run(b.e, &link_b, 0, &m);
@@ -454,7 +455,7 @@ echo_comes_with_the_first_token(void **state)
 	struct bench b;
 	struct msg_run m = request(0);
 
-	bench_open(&b, PLENTY);
+	bench_open(&b, N_CTX);
 	m.echo = 1;
 	m.max_tokens = 3;
 	engine_run(b.e, &link_a, 0, &m);
@@ -477,7 +478,7 @@ logprobs_go_with_the_tokens(void **state)
 	struct cur c;
 	size_t n = 0;
 
-	bench_open(&b, PLENTY);
+	bench_open(&b, N_CTX);
 	m.n_probs = 3;
 	m.temperature = 0;
 	engine_run(b.e, &link_a, 0, &m);
@@ -509,7 +510,7 @@ long_prompts_freeze_nobody(void **state)
 
 	for (size_t i = 0; i < N_ELEMENTS(many); i++)
 		many[i] = 5 + i % 200;
-	bench_open(&b, PLENTY);
+	bench_open(&b, N_CTX);
 	m.max_tokens = 100;
 	engine_run(b.e, &link_a, 0, &m);
 	bench_step(&b);
