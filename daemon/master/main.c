@@ -74,17 +74,17 @@ daemonise(void)
 	return p[1];
 }
 
-/* A closed 0, 1 or 2 would become one of our sockets. */
+/* A closed 0, 1 or 2 would become one of our sockets, and what our parent
+ * forgot to close would stay open for as long as we live. */
 static void
-fill_stdio(void)
+set_fds(void)
 {
 	int fd;
 
 	do {
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	} while (fd != -1 && fd <= STDERR_FILENO);
-	if (fd != -1)
-		close(fd);
+	(void)close_range(STDERR_FILENO + 1, ~0u, 0);
 }
 
 int
@@ -95,7 +95,7 @@ main(int argc, char **argv)
 	struct cause why;
 	int lock_fd, status;
 
-	fill_stdio();
+	set_fds();
 	umask(022);
 	options_parse(&options, argc, argv);
 	if (options_load_conf(&options, &m.conf, &why) != 0)
