@@ -55,8 +55,6 @@ code_of(int sqlite_code)
 		return BM_ELIMIT;
 	case SQLITE_INTERRUPT:
 		return BM_ETIMEOUT;
-	case SQLITE_AUTH:
-		return BM_EFORBID;
 	default:
 		return BM_EBADREQ;
 	}

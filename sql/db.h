@@ -73,7 +73,7 @@ int	 db_number(struct db *db, const char *sql, int64_t *out,
  * The failure of the last call on db as a code of ours with its sentence:
  * BM_EDISK (full, unwritable, failing), BM_EFORMAT (broken), BM_EOVERLOAD
  * (locked by somebody), BM_ENOMEM, BM_ELIMIT (too big), BM_ETIMEOUT
- * (interrupted), BM_EFORBID (denied), else BM_EBADREQ.
+ * (interrupted), else BM_EBADREQ.
  */
 int	 db_error(struct db *db, struct cause *cause, const char *what);
 

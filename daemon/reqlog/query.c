@@ -137,7 +137,7 @@ static int
 failure(struct run *run, struct cause *cause, const char *what)
 {
 	if (run->denied[0] != '\0')
-		return cause_set(cause, BM_EFORBID,
+		return cause_set(cause, BM_EBADREQ,
 		    "%s is not allowed: queries only read", run->denied);
 	if (run->is_late)
 		return cause_set(cause, BM_ETIMEOUT, "the query took longer "
@@ -264,7 +264,7 @@ prepare_one(struct run *run, const char *sql, sqlite3_stmt **out,
 	}
 	if (!sqlite3_stmt_readonly(st)) {
 		sqlite3_finalize(st);
-		return cause_set(cause, BM_EFORBID, "queries only read");
+		return cause_set(cause, BM_EBADREQ, "queries only read");
 	}
 	*out = st;
 	return 0;

@@ -34,7 +34,7 @@ struct query {
 
 /*
  * Run it to the end.  BM_EUSAGE: wrong words; BM_EBADREQ: SQLite does not
- * understand it; BM_EFORBID: it would do more than read; BM_ETIMEOUT;
+ * understand it; BM_EBADREQ: it would do more than read; BM_ETIMEOUT;
  * BM_ELIMIT; BM_ECANCEL; BM_EDISK; or what on_row returned.
  */
 int	 query_run(const struct query *q, struct cause *cause) BM_MUST_CHECK;

@@ -32,7 +32,7 @@ out = in_threads(8, lambda i: d.request("POST", "/v1/completions", {"prompt": "O
                                                                    "max_tokens": 300})[0])
 t.ok(504 in out, "a request beyond its deadline: 504", out)
 t.ok(wait_until(lambda: d.json("show", "requests") == []), "and it runs no more")
-t.ok(any(r["status"] == "timeout" for r in d.json("log")), "its row says timeout")
+t.ok(wait_until(lambda: any(r["status"] == "timeout" for r in d.json("log"))), "its row says timeout")
 d.stop(t)
 
 d = Daemon('listen { http = "127.0.0.1:0" }\nmodel tale { path = "%s" }\n'

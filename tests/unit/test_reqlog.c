@@ -525,7 +525,7 @@ sql_only_reads(void **state)
 	for (size_t i = 0; i < N_ELEMENTS(no); i++) {
 		int r = ASK(&c, "sql", no[i].sql);
 
-		if (r != BM_EFORBID || strstr(c.text, no[i].word) == NULL)
+		if (r != BM_EBADREQ || strstr(c.text, no[i].word) == NULL)
 			fail_msg("%s: %d %s", no[i].sql, r, c.text);
 	}
 	assert_true(ASK(&c, "sql", "UPDATE sqlite_master SET sql = ''") != 0);
