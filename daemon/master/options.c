@@ -24,16 +24,16 @@
 enum { OPT_CHECK = 256, OPT_STATE_DIR, OPT_HTTP, OPT_LINE, OPT_MODEL };
 
 static const struct option long_options[] = {
-	{ "foreground",	no_argument,		NULL, 'F' },
-	{ "config",	required_argument,	NULL, 'f' },
-	{ "check",	no_argument,		NULL, OPT_CHECK },
-	{ "state-dir",	required_argument,	NULL, OPT_STATE_DIR },
-	{ "http",	required_argument,	NULL, OPT_HTTP },
-	{ "line",	required_argument,	NULL, OPT_LINE },
-	{ "model",	required_argument,	NULL, OPT_MODEL },
-	{ "verbose",	no_argument,		NULL, 'v' },
-	{ "version",	no_argument,		NULL, 'V' },
-	{ "help",	no_argument,		NULL, 'h' },
+	{ "foreground", no_argument, NULL, 'F' },
+	{ "config", required_argument, NULL, 'f' },
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	{ "http", required_argument, NULL, OPT_HTTP },
+	{ "line", required_argument, NULL, OPT_LINE },
+	{ "model", required_argument, NULL, OPT_MODEL },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -58,7 +58,7 @@ static const char help_text[] =
     "  -V, --version          print the version\n"
     "  -h, --help             print this\n"
     "\n"
-    "Options override the file.  Without any model the shipped one is served.\n";
+    "Options override the file.  Without a model the shipped one is served.\n";
 
 static void __attribute__((noreturn)) BM_PRINTF(1, 2)
 usage(const char *fmt, ...)

@@ -18,7 +18,7 @@ struct spawn {
 	const char	*name;		/* "gate", "worker", "reqlog" */
 	const char	*dir;		/* working directory */
 	int		 stderr_fd;	/* -1: ours */
-	bool		 wants_many_fds;	/* RLIMIT_NOFILE to its hard limit */
+	bool		 wants_many_fds; /* RLIMIT_NOFILE to its hard limit */
 };
 
 /* *link_fd is our end.  A helper that can't be executed is told by cause: the

@@ -341,7 +341,7 @@ conf_find_model(const struct conf *c, const char *name)
 	return NULL;
 }
 
-/* ---- message CONF: sections of (section, key, text), each after its name -- */
+/* ---- message CONF: a name, then (section, key, text)... a section ---- */
 
 static void
 put_section(struct buf *b, const void *base, enum conf_section_kind kind,

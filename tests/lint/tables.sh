@@ -29,7 +29,7 @@ in_page "every key" man/bigmodeld.conf.5 "$(sed -n \
     's/^K([a-z]*,[[:space:]]*\([a-z_]*\),.*/\1/p
     s/^K[MT](\([a-z_]*\),.*/\1/p' daemon/wire/conf.def | sort -u)"
 in_page "every option" man/bigmodeld.8 \
-    "$(sed -n "$option" daemon/master/main.c)"
+    "$(sed -n "$option" daemon/master/options.c)"
 in_page "every option" man/bigmodelctl.1 \
     "$(cat console/*.c | sed -n "$option")"
 echo "1..$n"
