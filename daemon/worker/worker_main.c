@@ -9,6 +9,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,13 +159,20 @@ on_gate_frame(struct chan *c, const struct frame *f, void *arg)
 	on_request(arg, c, f);
 }
 
+/* A link whose other end died with something unread is reset. */
+static void
+report_close(const char *to, int err)
+{
+	if (err != 0 && err != -ECONNRESET && err != -EPIPE)
+		log_warnx("link to the %s: %s", to, err_text(err));
+}
+
 static void
 on_gate_close(struct chan *c, int err, void *arg)
 {
 	struct worker *w = arg;
 
-	if (err != 0)
-		log_warnx("link to the gate: %s", err_text(err));
+	report_close("gate", err);
 	drop_gate(w);
 }
 
@@ -286,8 +294,7 @@ on_up_close(struct chan *c, int err, void *arg)
 {
 	struct worker *w = arg;
 
-	if (err != 0)
-		log_warnx("link to the master: %s", err_text(err));
+	report_close("master", err);
 	w->quit = true;
 	ev_break(w->loop, EVBREAK_ALL);
 }
