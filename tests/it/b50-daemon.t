@@ -77,12 +77,13 @@ d = Daemon(text % (good, 1, 512))
 
 
 def storm(during=None):
-    begun = threading.Event()
+    """Eight streams; during() runs once every one of them has begun."""
+    begun = set()
     results = []
     thread = threading.Thread(target=lambda: results.extend(in_threads(CLIENTS, lambda i: d.stream_text(
-        f"The {i}", lambda e: begun.set(), model="tale", max_tokens=150, seed=i, ignore_eos=True))))
+        f"The {i}", lambda e: begun.add(i), model="tale", max_tokens=150, seed=i, ignore_eos=True))))
     thread.start()
-    begun.wait(PATIENCE)
+    wait_until(lambda: len(begun) == CLIENTS or not thread.is_alive())
     if during:
         during()
     thread.join()
