@@ -265,13 +265,21 @@ is_bare(struct slice s)
 	return true;
 }
 
+/* Free text is always quoted, so that a reader without a parser for words can
+ * rely on it. */
+static bool
+is_free_text(const char *key)
+{
+	return strcmp(key, "text") == 0 || strcmp(key, "message") == 0;
+}
+
 static void
-put_word(struct buf *out, const json_t *v)
+put_word(struct buf *out, const char *key, const json_t *v)
 {
 	struct slice s = { .p = json_string_value(v),
 	    .n = json_string_length(v) };
 
-	if (json_is_string(v) && is_bare(s))
+	if (json_is_string(v) && !is_free_text(key) && is_bare(s))
 		buf_put(out, s.p, s.n);
 	else
 		put_value(out, v);
@@ -297,7 +305,7 @@ line_write(struct buf *out, bool as_json, const char *event,
 			put_value(out, v);
 		} else {
 			buf_printf(out, " %s=", key);
-			put_word(out, v);
+			put_word(out, key, v);
 		}
 	}
 	buf_puts(out, as_json ? "}\n" : "\n");

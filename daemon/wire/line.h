@@ -28,7 +28,8 @@ int	 line_parse(struct slice line, json_t **out, bool *is_json,
 /*
  * Write an answer, `event` first, in either form with its line end:
  *   token id=a text=" there"		{"event":"token","id":"a",...}
- * fields is an object; strings that are not bare words are quoted as JSON.
+ * fields is an object; strings that are not bare words, and free text
+ * (text, message), are quoted as JSON.
  */
 void	 line_write(struct buf *out, bool as_json, const char *event,
 	    const json_t *fields);

@@ -178,7 +178,7 @@ logprobs_are_given_when_asked_for(void **state)
 	say("generate prompt=a stream=yes logprobs=1\n");
 	assert_int_equal(fake.live[0]->m.run.n_probs, 1);
 	fake_output_logprob(fake.live[0], "x", -0.5f);
-	expect("token id=1 text=x logprobs=[{\"token\":7,\"text\":\"x\","
+	expect("token id=1 text=\"x\" logprobs=[{\"token\":7,\"text\":\"x\","
 	    "\"logprob\":-0.5,\"top\":[{\"token\":7,\"text\":\"x\","
 	    "\"logprob\":-0.5}]}]\n");
 }
