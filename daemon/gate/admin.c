@@ -18,6 +18,7 @@
 #include "gate/core.h"
 
 #define FOLLOW_MS	300
+#define ID_BEFORE_ALL	"00000000-0000-0000-0000-000000000000"
 #define WAIT_MS		50
 #define WAIT_DEFAULT_MS	60000
 
@@ -38,7 +39,7 @@ reset(struct admin *a)
 	free(a->last_id);
 	a->line = a->last_id = NULL;
 	show_procs_fini(&a->procs);
-	a->is_following = false;
+	a->follow = FOLLOW_NO;
 	a->is_busy = false;
 	a->cmd = NULL;
 }
@@ -207,11 +208,13 @@ on_record(void *arg, unsigned type, struct cur body)
 
 	if (type != MSG_RECORD || msg_get_record(body, &m) != 0)
 		return;
+	a->n_records++;
+	if (a->follow != FOLLOW_NO)
+		note_id(a, m.json);
+	if (a->follow == FOLLOW_ANCHOR)
+		return;
 	buf_put(&a->out, m.json.p, m.json.n);
 	buf_put_u8(&a->out, '\n');
-	a->n_records++;
-	if (a->is_following)
-		note_id(a, m.json);
 	/* A large answer leaves while it comes; beyond the limit the host
 	 * closes the connection. */
 	if (a->out.len > (1u << 16) || a->out.failed)
@@ -222,17 +225,25 @@ static void
 on_query_end(void *arg, int code, const char *text)
 {
 	struct admin *a = arg;
+	bool goes_on = code == 0;
 
 	a->ticket = 0;
 	/* While reqlog restarts, who follows waits. */
-	if (a->is_following && !a->is_eof &&
-	    (code == 0 || (code == BM_EOVERLOAD && a->last_id != NULL))) {
-		a->host->wake(a);
-		/* An answer may be cut; the rest follows at once. */
-		a->host->later(a, a->n_records > 0 ? 1 : FOLLOW_MS);
+	if (a->follow == FOLLOW_NEXT && code == BM_EOVERLOAD)
+		goes_on = true;
+	if (a->follow == FOLLOW_NO || a->is_eof || !goes_on) {
+		finish(a, code, text);
 		return;
 	}
-	finish(a, code, text);
+	a->host->wake(a);
+	if (a->follow == FOLLOW_ANCHOR) {
+		a->follow = FOLLOW_FIRST;
+		a->host->later(a, 1);
+		return;
+	}
+	a->follow = FOLLOW_NEXT;
+	/* An answer may be cut; the rest follows at once. */
+	a->host->later(a, a->n_records > 0 ? 1 : FOLLOW_MS);
 }
 
 static const char *
@@ -249,6 +260,31 @@ query_kind(const struct admin *a)
 }
 
 static void
+put_query_words(const struct admin *a, struct buf *list)
+{
+	if (a->follow == FOLLOW_ANCHOR) {
+		strs_put(list, slice_of("--limit"));
+		strs_put(list, slice_of("1"));
+		return;
+	}
+	for (size_t i = a->n_cmd; i < a->words.n; i++) {
+		const char *word = a->words.w[i];
+
+		if (a->cmd->id == CMD_ID_LOG && strcmp(word, "--follow") == 0)
+			continue;
+		if (a->follow == FOLLOW_NEXT && strcmp(word, "--limit") == 0)
+			i++;	/* bounds the beginning only */
+		else
+			strs_put(list, slice_of(word));
+	}
+	if (a->follow == FOLLOW_NEXT) {
+		strs_put(list, slice_of("--after"));
+		strs_put(list, slice_of(a->last_id != NULL ? a->last_id :
+		    ID_BEFORE_ALL));
+	}
+}
+
+static void
 ask_reqlog(struct admin *a)
 {
 	struct msg_query m = { .kind = slice_of(query_kind(a)) };
@@ -256,24 +292,26 @@ ask_reqlog(struct admin *a)
 
 	a->n_records = 0;
 	buf_init(&list, ADMIN_LINE_MAX * 8);
-	for (size_t i = a->n_cmd; i < a->words.n; i++) {
-		const char *word = a->words.w[i];
-
-		if (a->cmd->id == CMD_ID_LOG && strcmp(word, "--follow") == 0)
-			a->is_following = true;
-		else if (a->last_id != NULL && strcmp(word, "--limit") == 0)
-			i++;	/* bounds the beginning only */
-		else
-			strs_put(&list, slice_of(word));
-	}
-	if (a->last_id != NULL) {
-		strs_put(&list, slice_of("--after"));
-		strs_put(&list, slice_of(a->last_id));
-	}
+	put_query_words(a, &list);
 	m.words = (struct slice){ (const char *)list.data, list.len };
 	a->ticket = gate_ask(a->gate, R_REQLOG, MSG_QUERY, &m, on_record,
 	    on_query_end, a);
 	buf_fini(&list);
+}
+
+/*
+ * log --follow begins with the id of the newest row of all: where the answer
+ * to the filters is empty, the next question still knows where to go on.
+ */
+static void
+begin_query(struct admin *a)
+{
+	for (size_t i = a->n_cmd; i < a->words.n; i++) {
+		if (a->cmd->id == CMD_ID_LOG &&
+		    strcmp(a->words.w[i], "--follow") == 0)
+			a->follow = FOLLOW_ANCHOR;
+	}
+	ask_reqlog(a);
 }
 
 /* ---- cancel, wait ---- */
@@ -366,7 +404,7 @@ run(struct admin *a)
 		ask_master(a);
 		break;
 	case CMD_REQLOG:
-		ask_reqlog(a);
+		begin_query(a);
 		break;
 	case CMD_OFFLINE:
 		finish(a, BM_EUSAGE, "this command needs no daemon: say it to "
@@ -404,8 +442,8 @@ admin_time(struct admin *a)
 		return;
 	if (a->cmd->id == CMD_ID_WAIT_READY)
 		wait_more(a);
-	else if (a->is_following && a->is_eof)
+	else if (a->follow != FOLLOW_NO && a->is_eof)
 		finish(a, 0, NULL);
-	else if (a->is_following)
+	else if (a->follow != FOLLOW_NO)
 		ask_reqlog(a);
 }

@@ -16,6 +16,9 @@
 
 struct admin;
 
+/* log --follow: which question is asked. */
+enum admin_follow { FOLLOW_NO, FOLLOW_ANCHOR, FOLLOW_FIRST, FOLLOW_NEXT };
+
 struct admin_host {
 	/* `out` has grown or the command has ended. */
 	void	(*wake)(struct admin *a);
@@ -40,7 +43,7 @@ struct admin {
 	uint32_t		 ticket;
 	uint32_t		 worker;	/* show kernels: who answers */
 	struct show_procs	 procs;
-	bool			 is_following;
+	enum admin_follow	 follow;
 	char			*last_id;	/* log --follow: the last row */
 	size_t			 n_records;	/* of the question asked last */
 	uint64_t		 end_ns;	/* wait ready gives up */

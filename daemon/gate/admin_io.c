@@ -45,7 +45,6 @@ struct admin_listener {
 	struct gate	*gate;
 };
 
-static struct admin_listener listener;
 static size_t n_conns;
 
 static void
@@ -234,22 +233,33 @@ on_accept(struct ev_loop *loop, struct ev_io *w, int revents)
 }
 
 void
+admin_unlisten(struct gate *g)
+{
+	struct admin_listener *l = g->admin;
+
+	if (l == NULL)
+		return;
+	g->admin = NULL;
+	ev_io_stop(g->loop, &l->io);
+	close(l->io.fd);
+	free(l);
+}
+
+void
 admin_listen(struct gate *g, int fd)
 {
-	struct admin_listener *l = &listener;
+	struct admin_listener *l;
 
-	if (l->gate != NULL) {
-		ev_io_stop(g->loop, &l->io);
-		close(l->io.fd);
-	}
+	admin_unlisten(g);
 	if (fd_set_nonblocking(fd) != 0) {
 		log_warn("admin socket");
 		close(fd);
-		l->gate = NULL;
 		return;
 	}
+	l = xcalloc(1, sizeof(*l));
 	l->gate = g;
 	ev_io_init(&l->io, on_accept, fd, EV_READ);
 	l->io.data = l;
 	ev_io_start(g->loop, &l->io);
+	g->admin = l;
 }

@@ -25,6 +25,7 @@ struct gate;
 struct clients;
 struct rows;
 struct sched_heap;
+struct admin_listener;
 
 TAILQ_HEAD(request_list, request);
 
@@ -125,6 +126,7 @@ struct gate {
 	struct clients	*clients;	/* client_io.c's */
 
 	/* the core's own */
+	struct admin_listener *admin;
 	uint64_t	 last_id;
 	struct tenant_list tenants;
 	struct rows	*rows;		/* not yet confirmed by reqlog */
@@ -153,14 +155,15 @@ size_t			 gate_model_running(const struct gate *g,
 
 /* ---- what the protocols offer to the loop (client_io.c, admin_io.c) ---- */
 
-/* A listening socket from the master; takes fd.  One call a kind and reload:
- * a new socket of the same kind and address replaces the old. */
+/* A listening socket from the master; takes fd.  There is one of each kind:
+ * the new one replaces the old, whose address may be another. */
 void	 clients_listen(struct gate *g, enum listen_kind kind, int fd,
 	    const char *addr);
 /* New requests are refused from now on; connections without requests close
  * once their answer is out. */
 void	 clients_drain(struct gate *g);
 void	 admin_listen(struct gate *g, int fd);
+void	 admin_unlisten(struct gate *g);
 
 /* ---- what core.c offers to admin ---- */
 

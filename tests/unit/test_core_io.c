@@ -180,6 +180,7 @@ teardown(void **state)
 	assert_int_equal(g->requests.n, 0);
 	assert_int_equal(g->n_queued, 0);
 	assert_int_equal(g->n_running, 0);
+	admin_unlisten(g);
 	chan_free(&g->reqlog);
 	chan_free(&g->master);
 	sync_fini(&o.reqlog.io);
@@ -693,16 +694,12 @@ ask(int fd, const char *line)
 	return answer;
 }
 
-static void
-admin_commands(void **state)
+static int
+admin_connect(void)
 {
 	int listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	struct msg_listen m = { .kind = LISTEN_ADMIN_UNIX };
-	struct msg_event event;
-	struct client c = { 0 };
-	struct frame f;
-	char line[128];
 	struct sockaddr_storage sa;
 	socklen_t n = sizeof(sa.ss_family);
 
@@ -717,6 +714,76 @@ admin_commands(void **state)
 	say(&o.master, MSG_LISTEN, 0, 0, &m, listen_fd);
 	close(listen_fd);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, n), 0);
+	return fd;
+}
+
+/* The words of the next QUERY, joined by spaces; its seq. */
+static uint32_t
+hear_query(char *words, size_t size)
+{
+	struct frame f;
+	struct msg_query q;
+	struct cur list;
+	struct slice word;
+	size_t n = 0;
+
+	/* The loop waits for the timer of the next question. */
+	while (sync_recv(&o.reqlog.io, &f, 0) != 0)
+		ev_run(o.g.loop, EVRUN_ONCE);
+	assert_int_equal(f.type, MSG_QUERY);
+	assert_int_equal(msg_get_query(f.body, &q), 0);
+	list = strs_of(q.words);
+	words[0] = '\0';
+	while (strs_next(&list, &word))
+		n += (size_t)snprintf(words + n, size - n, "%s%.*s",
+		    n > 0 ? " " : "", (int)word.n, word.p);
+	return f.seq;
+}
+
+static void
+answer(uint32_t seq, const char *json)
+{
+	if (json != NULL)
+		say(&o.reqlog, MSG_RECORD, seq, 0,
+		    &(struct msg_record){ slice_of(json) }, -1);
+	say(&o.reqlog, MSG_RESULT, seq, 0, &(struct msg_result){ 0 }, -1);
+}
+
+static void
+log_follow_asks_for_what_comes_next(void **state)
+{
+	int fd = admin_connect();
+	char words[256];
+	uint32_t seq;
+
+	assert_string_equal(ask(fd,
+	    "log --follow --status timeout --limit 2\n"), "");
+	seq = hear_query(words, sizeof(words));
+	assert_string_equal(words, "--limit 1");
+	answer(seq, "{\"id\":\"newest\"}");
+	seq = hear_query(words, sizeof(words));
+	assert_string_equal(words, "--status timeout --limit 2");
+	answer(seq, NULL);
+	seq = hear_query(words, sizeof(words));
+	assert_string_equal(words, "--status timeout --after newest");
+	answer(seq, "{\"id\":\"later\"}");
+	assert_string_equal(ask(fd, ""), "{\"id\":\"later\"}\n");
+	seq = hear_query(words, sizeof(words));
+	assert_string_equal(words, "--status timeout --after later");
+	close(fd);
+	spin();
+	answer(seq, NULL);
+}
+
+static void
+admin_commands(void **state)
+{
+	int fd = admin_connect();
+	struct msg_event event;
+	struct client c = { 0 };
+	struct frame f;
+	char line[128];
+
 	assert_non_null(strstr(ask(fd, "nonsense\n"), "error code=usage"));
 	assert_non_null(strstr(ask(fd, "help\n"), "\"words\":\"wait ready\""));
 	assert_non_null(strstr(ask(fd, "show config\n"),
@@ -822,6 +889,7 @@ main(void)
 		T(a_failing_log_is_shown_and_survived),
 		T(a_new_reqlog_gets_unconfirmed_rows_again),
 		T(admin_commands),
+		T(log_follow_asks_for_what_comes_next),
 		T(metrics_have_every_family_once),
 	};
 
