@@ -594,7 +594,7 @@ clients_listen(struct gate *g, enum listen_kind kind, int fd,
 	if (g->clients == NULL)
 		g->clients = clients_new(g);
 	TAILQ_FOREACH_SAFE(l, &g->clients->listeners, entry, next)
-		if (l->kind == kind && strcmp(l->addr, addr) == 0)
+		if (l->kind == kind)
 			listener_free(l);
 	if (fd_set_nonblocking(fd) != 0)
 		log_warnx("a listening socket can't be made non-blocking");

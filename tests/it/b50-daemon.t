@@ -119,6 +119,26 @@ t.equal(storm(lambda: codes.append(d.ctl("unload", "tale").returncode)), want, "
 t.equal((codes[3:], [m["name"] for m in d.json("show", "models")]), ([0], ["two"]), "and then the model is gone")
 t.equal(d.ctl("unload", "tale").returncode, 1, "unload of what is not there")
 t.equal(d.ctl("workers", "two", "65").returncode, 1, "too many workers")
+was = d.port
+taken = socket.socket()
+taken.bind(("127.0.0.1", 0))
+hup('listen { http = "127.0.0.1:%d" }\nmodel two { path = "%s" }\n' % (taken.getsockname()[1], good))
+t.ok(wait_until(lambda: "reload refused" in d.log()) and d.request("GET", "/livez")[0] == 200,
+     "an address that is taken: all stays as it was")
+d.port = taken.getsockname()[1]
+taken.close()
+t.equal(d.ctl("reload").returncode, 0, "another address")
+t.equal(d.request("GET", "/livez")[0], 200, "is answered")
+
+
+def refused():
+    try:
+        socket.create_connection(("127.0.0.1", was), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+
+
+t.ok(wait_until(refused), "and the old one is not any more")
 kinds = {e["kind"] for e in d.json("show", "events")}
 t.ok({"started", "reloaded", "load_failed"} <= kinds, "events tell of it", kinds)
 d.stop(t)
