@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "worker/reply.h"
 #include "worker/run.h"
 
 /* Rows of prompts in a step: while nobody generates, and while somebody does
@@ -28,7 +29,6 @@
 #define PREFILL_ROWS_SHARED	64
 /* What one prompt gets before the next one has its turn. */
 #define PREFILL_TURN		32
-#define TEXT_MAX		((size_t)1 << 20)
 
 struct engine {
 	struct engine_conf conf;
@@ -39,12 +39,12 @@ struct engine {
 	size_t		 n_waiting;
 	size_t		 n_active;
 	uint64_t	 n_arrived;
-	uint64_t	 last_turn;	/* arrival of the prompt last served */
+	uint64_t	 last_turn;	/* arrival of the last one served */
 	uint64_t	 tokens_total;
 
 	struct batch_row *rows;
 	size_t		 max_rows;
-	struct run	**outs;		/* whose logits these are, in order */
+	struct run	**outs;		/* whose logits these are */
 	size_t		 n_outs;
 	float		*logits;
 	struct sample_scratch *scratch;	/* a thread */
@@ -124,91 +124,12 @@ engine_free(struct engine **ep)
 	free(e);
 }
 
-/* ---- answers ---- */
-
-static void
-send_started(struct engine *e, struct run *r)
-{
-	struct msg_started m = { .prompt_tokens = (uint32_t)r->n_prompt };
-
-	r->is_started = true;
-	r->started_ns = clock_now_ns();
-	e->conf.send(r->link, MSG_STARTED, r->id, &m);
-}
-
-static void
-send_refused(struct engine *e, void *link, uint64_t id,
-    const struct cause *cause, int code)
-{
-	struct msg_ended m = { .code = code,
-	    .text = slice_of(cause->text[0] != '\0' ? cause->text :
-	    err_text(code)) };
-
-	e->conf.send(link, MSG_ENDED, id, &m);
-}
-
 /* Say how it ended and forget it. */
 static void
 end_run(struct engine *e, struct run *r, int code)
 {
-	uint64_t now = clock_now_ns();
-	uint64_t first = r->first_ns != 0 ? r->first_ns : now;
-	struct msg_ended m = { .code = code,
-	    .text = slice_of(code == 0 ? "" : err_text(code)),
-	    .finish = (uint8_t)(code == 0 ? r->finish : FINISH_NONE),
-	    .prompt_tokens = (uint32_t)r->n_prompt,
-	    .completion_tokens = (uint32_t)run_n_generated(r),
-	    .stop_text = output_stop(&r->output) };
-
-	if (r->is_started) {
-		m.prefill_ms = clock_ms_between(r->started_ns, first);
-		m.decode_ms = clock_ms_between(first, now);
-	}
-	e->conf.send(r->link, MSG_ENDED, r->id, &m);
+	reply_ended(e->conf.send, r, code);
 	forget(e, r);
-}
-
-static void
-put_logprobs(const struct run *r, struct buf *out)
-{
-	const struct tokenizer *t = model_tokenizer(r->env->model);
-
-	for (size_t i = 0; i <= r->n_top; i++) {
-		struct logprob_item item = { r->probs[i].token,
-		    r->probs[i].logprob, { NULL, 0 },
-		    (uint8_t)(i == 0 ? r->n_top : 0) };
-
-		if (t != NULL)
-			item.piece = tokenizer_piece(t, item.token, true);
-		logprob_put(out, &item);
-	}
-}
-
-/*
- * The token of this step and the text it released.  A token that ends the
- * generation is only named when it released text: whoever resumes from these
- * tokens must know that this text is out.
- */
-static void
-send_out(struct engine *e, struct run *r)
-{
-	struct msg_out m = { .text = { (char *)r->text.data, r->text.len } };
-	uint8_t token[4];
-	struct buf probs;
-
-	if (r->ended_by_eog && r->text.len == 0)
-		return;
-	for (int i = 0; i < 4; i++)
-		token[i] = (uint8_t)(r->sampled >> (8 * i));
-	m.tokens = (struct words){ token, 1 };
-	buf_init(&probs, TEXT_MAX);
-	if (r->n_probs >= 0) {
-		put_logprobs(r, &probs);
-		m.logprobs = (struct slice){ (char *)probs.data, probs.len };
-	}
-	e->conf.send(r->link, MSG_OUT, r->id, &m);
-	buf_fini(&probs);
-	buf_clear(&r->text);
 }
 
 /* ---- coming and going ---- */
@@ -232,7 +153,7 @@ engine_run(struct engine *e, void *link, uint64_t id, const struct msg_run *m)
 	int rc;
 
 	if ((rc = run_new(&e->env, m, &r, &cause)) != 0) {
-		send_refused(e, link, id, &cause, rc);
+		reply_refused(e->conf.send, link, id, rc, &cause);
 		return;
 	}
 	r->link = link;
@@ -319,7 +240,7 @@ admit(struct engine *e)
 	    (r = TAILQ_FIRST(&e->waiting)) != NULL && reserve_all(e, r)) {
 		activate(e, r);
 		if (!r->is_started)
-			send_started(e, r);
+			reply_started(e->conf.send, r);
 		if (r->finish != FINISH_NONE)
 			end_run(e, r, 0);
 	}
@@ -469,7 +390,7 @@ deliver(struct engine *e, struct run *r)
 		r->first_ns = clock_now_ns();
 	e->tokens_total++;
 	run_accept(r, r->sampled);
-	send_out(e, r);
+	reply_out(e->conf.send, r);
 	if (r->finish != FINISH_NONE)
 		end_run(e, r, 0);
 }

@@ -200,6 +200,8 @@ load_is_ready(const struct loaded *l)
 void
 load_info(const struct loaded *l, struct msg_model_info *out)
 {
+	const struct model_desc *d;
+
 	*out = (struct msg_model_info){ .worker = l->worker,
 	    .name = slice_of(l->name), .variant = slice_of(l->variant),
 	    .file_bytes = gguf_file_bytes(load_gguf(l)),
@@ -209,8 +211,7 @@ load_info(const struct loaded *l, struct msg_model_info *out)
 		out->n_vocab = tokenizer_n_vocab(l->vocab);
 	if (l->engine == NULL)
 		return;
-	const struct model_desc *d = model_desc(l->model);
-
+	d = model_desc(l->model);
 	out->architecture = slice_of(d->architecture);
 	out->n_params = d->n_params;
 	out->n_ctx = l->n_ctx;

@@ -25,8 +25,7 @@ struct loaded {
 	char		*names[LOAD_MAX_PARTS];
 	int		 n_parts;
 
-	struct gguf	*gguf;		/* NULL before, and once the model has
-					 * it */
+	struct gguf	*gguf;		/* NULL once the model has it */
 	struct model	*model;
 	struct tokenizer *vocab;	/* of vocab_only */
 	const struct chat_form *chat;

@@ -186,7 +186,8 @@ stop_of_many_bytes_a_character(void **state)
 static void
 cutting_changes_nothing(void **state)
 {
-	static const char *const stops[] = { "stop", "ppp", "\xe2\x82\xac\xe2" };
+	static const char *const stops[] = { "stop", "ppp",
+	    "\xe2\x82\xac\xe2" };
 	static const char text[] = "a\xe2\x82\xac sto\xff ppstopp \xf0\x9f\x98"
 	    "\x80 st\xe2\x82sto pp stop here";
 	char whole[128];
