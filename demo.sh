@@ -72,9 +72,9 @@ while [ "$(ctl --json log | jq length)" -lt 2 ] && [ $tries -lt 50 ]; do
     tries=$((tries + 1))
     sleep 0.1
 done
-ctl log
+ctl --headers log
 echo
-ctl sql "SELECT protocol, endpoint, completion_tokens AS tokens,
+ctl --headers sql "SELECT protocol, endpoint, completion_tokens AS tokens,
     round(ttft_ms, 1) AS first_ms, round(decode_ms, 1) AS decode_ms,
     substr(output, 1, 30) AS output FROM requests"
 

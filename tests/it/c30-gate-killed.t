@@ -35,7 +35,6 @@ t.equal(int(d.status()["http"].rsplit(":", 1)[1]), d.port, "the port is the same
 t.ok(d.complete("Once upon a time", max_tokens=4, temperature=0)["choices"][0]["text"].startswith(", there"),
      "it answers")
 t.ok(wait_until(lambda: d.json("show", "workers")[0]["running"] == 0), "what ran for the old gate was cancelled")
-t.ok(any("gate" in f"{e}" for e in d.json("show", "events")), "an event tells of it",
-     d.json("show", "events"))
+t.ok(wait_until(lambda: any("gate" in f"{e}" for e in d.json("show", "events"))), "an event tells of it")
 d.stop(t)
 t.done()
