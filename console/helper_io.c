@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -24,95 +23,39 @@
 
 #include "base/clock.h"
 #include "wire/fd_io.h"
+#include "wire/model_file.h"
 #include "wire/paths.h"
 
 #define WORKER_FD	3
 #define TICK_MS		500
 #define END_MS		2000	/* for a worker to end by itself */
-#define PARTS_MAX	1000
-#define SUFFIX		"-00001-of-00001.gguf"
 
 extern char **environ;
 
-/* Five digits as a number; -1 when they are none. */
-static int
-five_digits(const char *p)
-{
-	int v = 0;
-
-	for (int i = 0; i < 5; i++) {
-		if (!isdigit((unsigned char)p[i]))
-			return -1;
-		v = v * 10 + (p[i] - '0');
-	}
-	return v;
-}
-
-int
-helper_part_name(const char *file, int i, char *out, size_t size)
-{
-	size_t n = strlen(file), k = sizeof(SUFFIX) - 1;
-	const char *tail = n > k ? file + n - k : NULL;
-	int part = -1, parts = -1;
-
-	if (tail != NULL && tail[0] == '-' &&
-	    memcmp(tail + 6, "-of-", 4) == 0 &&
-	    strcmp(tail + 15, ".gguf") == 0) {
-		part = five_digits(tail + 1);
-		parts = five_digits(tail + 10);
-	}
-	if (part < 0 || parts < 0) {
-		snprintf(out, size, "%s", file);
-		return 1;
-	}
-	if (part < 1 || part > parts || parts > PARTS_MAX)
-		return 0;
-	snprintf(out, size, "%.*s-%05d-of-%05d.gguf", (int)(n - k), file,
-	    i + 1, parts);
-	return parts;
-}
-
-/* Open one file and hand it to the worker. */
-static int
-send_part(struct helper *h, const char *name, struct cause *cause)
-{
-	struct msg_model_part m = { .name = slice_of(name) };
-	struct stat st;
-	int fd, r;
-
-	/* Not waiting on a FIFO: only a plain file will do. */
-	if ((fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0)
-		return cause_set(cause, -errno, "%s: %s", name,
-		    strerror(errno));
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return cause_set(cause, BM_EBADREQ, "%s: not a plain file",
-		    name);
-	}
-	h->file_bytes += (uint64_t)st.st_size;
-	r = sync_send(&h->io, MSG_MODEL_PART, 0, 0, &m, fd);
-	close(fd);
-	return r == 0 || r == BM_EWORKER ? 0 :
-	    cause_set(cause, r, "%s: %s", name, err_text(r));
-}
-
+/* Open the model's files and hand them to the worker. */
 static int
 send_parts(struct helper *h, const char *file, struct cause *cause)
 {
-	char name[PATH_SIZE + 32];
-	int r = 0;
+	struct model_file f;
+	struct stat st;
+	int r;
 
-	if (strlen(file) >= PATH_SIZE)
-		return cause_set(cause, -ENAMETOOLONG, "the path is too long");
-	h->n_parts = helper_part_name(file, 0, name, sizeof(name));
-	if (h->n_parts == 0)
-		return cause_set(cause, BM_EBADREQ,
-		    "%s: no part of a split has such a name", file);
-	for (int i = 0; i < h->n_parts && r == 0; i++) {
-		helper_part_name(file, i, name, sizeof(name));
-		r = send_part(h, name, cause);
+	if ((r = model_file_open(file, &f, cause)) != 0)
+		return r;
+	h->n_parts = (int)f.n_parts;
+	for (size_t i = 0; i < f.n_parts && r == 0; i++) {
+		struct msg_model_part m = {
+		    .name = slice_of(f.parts[i].name) };
+
+		if (fstat(f.parts[i].fd, &st) == 0)
+			h->file_bytes += (uint64_t)st.st_size;
+		r = sync_send(&h->io, MSG_MODEL_PART, 0, 0, &m,
+		    f.parts[i].fd);
 	}
-	return r;
+	model_file_close(&f);
+	/* A worker that is gone says why by its exit. */
+	return r == 0 || r == BM_EWORKER ? 0 :
+	    cause_set(cause, r, "%s: %s", file, err_text(r));
 }
 
 /* stdin is ours (it may hold the text to tokenize), stdout too. */

@@ -47,9 +47,4 @@ int	 helper_call(struct helper *h, enum msg_type type, const void *m,
 int	 helper_load_vocab(struct helper *h, struct cause *cause)
 	    BM_MUST_CHECK;
 
-/* PREFIX-00001-of-00003.gguf: how many parts there are, and the name of part
- * i (from 0) in out.  1 for a name of another form, with out the name itself;
- * 0 for a name that claims no possible part. */
-int	 helper_part_name(const char *file, int i, char *out, size_t size);
-
 #endif

@@ -19,7 +19,7 @@
 #include "base/str.h"
 #include "master/child_log_io.h"
 #include "master/master.h"
-#include "master/model_file.h"
+#include "wire/model_file.h"
 #include "master/spawn.h"
 
 static void

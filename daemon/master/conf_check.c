@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "master/addr.h"
 #include "master/conf_parse.h"
-#include "master/model_file.h"
+#include "wire/model_file.h"
 
 int
 conf_check_key(const struct conf_key *k, const char *text,

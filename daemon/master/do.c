@@ -16,7 +16,7 @@
 #include "base/str.h"
 #include "master/conf_parse.h"
 #include "master/master.h"
-#include "master/model_file.h"
+#include "wire/model_file.h"
 #include "wire/commands.h"
 
 #define WORDS_MAX	8

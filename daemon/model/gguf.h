@@ -98,10 +98,6 @@ int	 gguf_get_array(const struct gguf *g, const char *key,
 void	 gguf_array_strings(const struct gguf_kv *kv, struct slice *out);
 /* Element i of an array of numbers, converted. */
 double	 gguf_array_number(const struct gguf_kv *kv, size_t i);
-/* The names of a split's files, given the first: PREFIX-00001-of-00003.gguf
- * becomes the i-th (from 0).  -EINVAL when name is not of that form. */
-int	 gguf_split_name(const char *name, int i, int *n_parts, char *out,
-	    size_t out_size);
 
 const char *gguf_type_name(enum gguf_type t);
 /* A value as text for people: strings quoted and cut, arrays by their count

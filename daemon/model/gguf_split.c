@@ -8,8 +8,6 @@
 
 #include "model/gguf_impl.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 /* A split key of a part: 1 and *out set, 0 when absent, or an error. */
@@ -75,48 +73,5 @@ split_check(const struct gguf *g, struct cause *cause)
 	for (int i = 0; i < g->n_parts; i++)
 		if ((rc = check_part(g, i, cause)) < 0)
 			return rc;
-	return 0;
-}
-
-/* Five digits; -1 when they are not. */
-static int
-five_digits(const char *s)
-{
-	int v = 0;
-
-	for (int i = 0; i < 5; i++) {
-		if (s[i] < '0' || s[i] > '9')
-			return -1;
-		v = v * 10 + (s[i] - '0');
-	}
-	return v;
-}
-
-int
-gguf_split_name(const char *name, int i, int *n_parts, char *out,
-    size_t out_size)
-{
-	static const char tail[] = "-00001-of-00003.gguf";
-	size_t n = strlen(name), keep;
-	const char *t;
-	int first, count, len;
-
-	if (n < sizeof(tail) - 1)
-		return -EINVAL;
-	keep = n - (sizeof(tail) - 1);
-	t = name + keep;
-	if (t[0] != '-' || strncmp(t + 6, "-of-", 4) != 0 ||
-	    strcmp(t + 15, ".gguf") != 0)
-		return -EINVAL;
-	first = five_digits(t + 1);
-	count = five_digits(t + 10);
-	if (first != 1 || count < 1 || count > GGUF_MAX_PARTS || i < 0 ||
-	    i >= count || keep > INT32_MAX)
-		return -EINVAL;
-	len = snprintf(out, out_size, "%.*s-%05d-of-%05d.gguf", (int)keep,
-	    name, i + 1, count);
-	if (len < 0 || (size_t)len >= out_size)
-		return -EINVAL;
-	*n_parts = count;
 	return 0;
 }

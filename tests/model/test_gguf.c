@@ -890,8 +890,6 @@ split_models(void **state)
 {
 	struct gguf *g = NULL;
 	struct cause cause = { 0 };
-	char out[64];
-	int n = 0;
 
 	assert_int_equal(open_two(part_file(0, 2, 2, "a"),
 	    part_file(1, 2, 2, "b"), 2, &g, &cause), 0);
@@ -916,19 +914,6 @@ split_models(void **state)
 	assert_int_equal(open_two(part_file(0, 2, 2, "a"),
 	    part_file(1, 2, 2, "a"), 2, &g, &cause), BM_EFORMAT);
 	assert_non_null(strstr(cause.text, "tensor 'a'"));
-
-	assert_int_equal(gguf_split_name("x/m-00001-of-00012.gguf", 11, &n,
-	    out, sizeof(out)), 0);
-	assert_string_equal(out, "x/m-00012-of-00012.gguf");
-	assert_int_equal(n, 12);
-	assert_int_equal(gguf_split_name("m-00002-of-00012.gguf", 1, &n, out,
-	    sizeof(out)), -EINVAL);
-	assert_int_equal(gguf_split_name("model.gguf", 0, &n, out,
-	    sizeof(out)), -EINVAL);
-	assert_int_equal(gguf_split_name("m-00001-of-00012.gguf", 12, &n, out,
-	    sizeof(out)), -EINVAL);
-	assert_int_equal(gguf_split_name("m-00001-of-00012.gguf", 1, &n, out,
-	    10), -EINVAL);
 }
 
 int

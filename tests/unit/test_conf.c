@@ -23,7 +23,7 @@
 #include "master/addr.h"
 #include "master/conf_parse.h"
 #include "master/conf_strip.h"
-#include "master/model_file.h"
+#include "wire/model_file.h"
 #include "wire/conf.h"
 
 static int
@@ -368,23 +368,6 @@ names(void **state)
 }
 
 static void
-split_names(void **state)
-{
-	int k = 0, of = 0;
-
-	assert_int_equal(model_file_split("/a/m-00002-of-00003.gguf", &k, &of),
-	    4);
-	assert_int_equal(k, 2);
-	assert_int_equal(of, 3);
-	assert_int_equal(model_file_split("m.gguf", &k, &of), 0);
-	assert_int_equal(model_file_split("m-00004-of-00003.gguf", &k, &of), 0);
-	assert_int_equal(model_file_split("m-00000-of-00003.gguf", &k, &of), 0);
-	assert_int_equal(model_file_split("m-0000x-of-00003.gguf", &k, &of), 0);
-	assert_int_equal(model_file_split("m-00001-of-99999.gguf", &k, &of), 0);
-	assert_int_equal(model_file_split("-00001-of-00001.gguf", &k, &of), 0);
-}
-
-static void
 write_file(const char *dir, const char *name, const char *text)
 {
 	char path[256];
@@ -451,7 +434,6 @@ main(void)
 		cmocka_unit_test(strip_leaves_what_is_no_comment),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(names),
-		cmocka_unit_test(split_names),
 		cmocka_unit_test(model_files),
 	};
 

@@ -340,30 +340,6 @@ agreeing(void **state)
 	assert_false(confirm_agrees(3, "yes please\n"));
 }
 
-static void
-split_names(void **state)
-{
-	char name[64];
-
-	assert_int_equal(helper_part_name("m.gguf", 0, name, sizeof(name)),
-	    1);
-	assert_string_equal(name, "m.gguf");
-	assert_int_equal(helper_part_name("d/m-00001-of-00003.gguf", 2, name,
-	    sizeof(name)), 3);
-	assert_string_equal(name, "d/m-00003-of-00003.gguf");
-	assert_int_equal(helper_part_name("m-00002-of-00003.gguf", 0, name,
-	    sizeof(name)), 3);
-	assert_string_equal(name, "m-00001-of-00003.gguf");
-	assert_int_equal(helper_part_name("m-00004-of-00003.gguf", 0, name,
-	    sizeof(name)), 0);
-	assert_int_equal(helper_part_name("m-00000-of-00003.gguf", 0, name,
-	    sizeof(name)), 0);
-	assert_int_equal(helper_part_name("m-0000x-of-00003.gguf", 0, name,
-	    sizeof(name)), 1);
-	assert_int_equal(helper_part_name("-00001-of-00003.gguf", 0, name,
-	    sizeof(name)), 1);
-}
-
 static const struct command *
 command_of(enum command_id id)
 {
@@ -504,7 +480,6 @@ main(void)
 		cmocka_unit_test(exit_codes),
 		cmocka_unit_test(sockets),
 		cmocka_unit_test(agreeing),
-		cmocka_unit_test(split_names),
 		cmocka_unit_test(json_shapes),
 		cmocka_unit_test(text_of_a_query),
 		cmocka_unit_test(text_of_models),

@@ -20,6 +20,7 @@
 #include "wire/chan_io.h"
 #include "wire/commands.h"
 #include "wire/fd_io.h"
+#include "wire/model_file.h"
 #include "wire/sync_io.h"
 
 static const uint32_t three[] = { 7, 8, 4000000000u };
@@ -305,6 +306,23 @@ command_words(void **state)
 	words_free(&w);
 }
 
+static void
+split_names(void **state)
+{
+	int k = 0, of = 0;
+
+	assert_int_equal(model_file_split("/a/m-00002-of-00003.gguf", &k, &of),
+	    4);
+	assert_int_equal(k, 2);
+	assert_int_equal(of, 3);
+	assert_int_equal(model_file_split("m.gguf", &k, &of), 0);
+	assert_int_equal(model_file_split("m-00004-of-00003.gguf", &k, &of), 0);
+	assert_int_equal(model_file_split("m-00000-of-00003.gguf", &k, &of), 0);
+	assert_int_equal(model_file_split("m-0000x-of-00003.gguf", &k, &of), 0);
+	assert_int_equal(model_file_split("m-00001-of-99999.gguf", &k, &of), 0);
+	assert_int_equal(model_file_split("-00001-of-00001.gguf", &k, &of), 0);
+}
+
 int
 main(void)
 {
@@ -318,6 +336,7 @@ main(void)
 		cmocka_unit_test(sync_speaks_the_same),
 		cmocka_unit_test(lists_of_strings),
 		cmocka_unit_test(command_words),
+		cmocka_unit_test(split_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

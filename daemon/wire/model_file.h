@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef BM_MASTER_MODEL_FILE_H
-#define BM_MASTER_MODEL_FILE_H
+#ifndef BM_WIRE_MODEL_FILE_H
+#define BM_WIRE_MODEL_FILE_H
 
 /*
  * The files of a model: the one that is named, or, when that is the first of
- * a split (PREFIX-00001-of-0000N.gguf), all N.  The master opens them and
- * looks at the first four bytes only; the worker gets the descriptors and
+ * a split (PREFIX-00001-of-0000N.gguf), all N.  Master and console open them,
+ * looking at the first four bytes only; the worker gets the descriptors and
  * mistrusts the rest.
  */
 

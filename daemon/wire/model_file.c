@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include "master/model_file.h"
+#include "wire/model_file.h"
 
 #include <sys/stat.h>
 
