@@ -81,6 +81,22 @@ on_run(struct worker *w, struct chan *c, const struct frame *f)
 	engine_run(w->l.engine, c, f->id, &m);
 }
 
+/* What a kernel does; those of the tensor types come by name. */
+static const char *
+kernel_what(const char *name)
+{
+	if (strncmp(name, "dot ", 4) == 0)
+		return "a row of weights times a row of activations";
+	if (strncmp(name, "unpack ", 7) == 0)
+		return "blocks of weights to floats";
+#define K(sym, ret, args, text) \
+	if (strcmp(name, #sym) == 0) \
+		return text;
+#include "kernels/kernels.def"
+#undef K
+	return "";
+}
+
 static void
 on_kernels(struct chan *c, const struct frame *f)
 {
@@ -88,13 +104,9 @@ on_kernels(struct chan *c, const struct frame *f)
 
 	for (size_t i = 0; (level = kern_describe(i, &name)) != NULL; i++) {
 		struct msg_kernel m = { .name = slice_of(name),
-		    .level = slice_of(level) };
+		    .level = slice_of(level),
+		    .what = slice_of(kernel_what(name)) };
 
-#define K(sym, ret, args, text) \
-		if (strcmp(name, #sym) == 0) \
-			m.what = slice_of(text);
-#include "kernels/kernels.def"
-#undef K
 		chan_send(c, MSG_KERNEL, f->seq, f->id, &m);
 	}
 	chan_send_result(c, f->seq, f->id, 0, NULL);
