@@ -156,7 +156,9 @@ softmax(float *x, size_t n)
 	size_t i;
 
 	if (max == -INFINITY) {
-		memset(x, 0, n * sizeof(*x));
+		/* Nothing to share out; NaN must not look like that. */
+		for (i = 0; i < n; i++)
+			x[i] = isnan(x[i]) ? x[i] : 0;
 		return;
 	}
 	for (i = 0; i + 8 <= n; i += 8) {

@@ -210,23 +210,24 @@ try_softmax(struct check *c, struct input *in)
 	return softmax_is_right(c, before, x, in->n);
 }
 
-/* Of n elements, all -infinity but for a NaN and a number if nan is set. */
+/* Of n elements, all `most`, but for a NaN and a number if mixed is set. */
 static bool
-softmax_of_nothing(struct check *c, size_t n, bool nan)
+softmax_of_nothing(struct check *c, size_t n, float most, bool mixed)
 {
 	float x[40];
 	size_t i;
 
-	try_input(c, "n %zu, all -infinity%s", n, nan ? " but NaN and 1" : "");
+	try_input(c, "n %zu, all %g%s", n, (double)most,
+	    mixed ? " but NaN and 1" : "");
 	for (i = 0; i < n; i++)
-		x[i] = -INFINITY;
-	if (nan) {
+		x[i] = most;
+	if (mixed) {
 		x[(n - 1) / 2] = NAN;
 		x[n - 1] = 1;
 	}
 	c->now->softmax(x, n);
 	for (i = 0; i < n; i++)
-		if (nan ? !isnan(x[i]) : x[i] != 0)
+		if (mixed || isnan(most) ? !isnan(x[i]) : x[i] != 0)
 			return fail(c, "element %zu is %g", i, (double)x[i]);
 	return true;
 }
@@ -239,8 +240,9 @@ check_softmax(struct check *c)
 	if (!for_inputs(c, try_softmax))
 		return false;
 	for (n = 2; n <= 40; n++)
-		if (!softmax_of_nothing(c, n, false) ||
-		    !softmax_of_nothing(c, n, true))
+		if (!softmax_of_nothing(c, n, -INFINITY, false) ||
+		    !softmax_of_nothing(c, n, -INFINITY, true) ||
+		    !softmax_of_nothing(c, n, NAN, false))
 			return false;
 	return true;
 }
