@@ -12,6 +12,7 @@
 
 /* No model comes near; keeps every product of two within 64 bits. */
 #define DIM_MAX		(1u << 24)
+/* A longer context is cut to this, so that positions can be added up. */
 #define CTX_MAX		(1u << 30)
 /* The least number of tensors a layer can be made of. */
 #define LAYER_TENSORS	9
@@ -163,7 +164,8 @@ read_sizes(struct reader *r, struct hparams *h)
 {
 	size_t most_layers = gguf_n_tensors(r->g) / LAYER_TENSORS;
 
-	need_u32(r, "context_length", 1, CTX_MAX, &h->n_ctx_train);
+	need_u32(r, "context_length", 1, UINT32_MAX, &h->n_ctx_train);
+	h->n_ctx_train = MEM_MIN(h->n_ctx_train, CTX_MAX);
 	need_u32(r, "embedding_length", 1, DIM_MAX, &h->n_embd);
 	need_u32(r, "block_count", 1, DIM_MAX, &h->n_layer);
 	if (r->error == 0 && h->n_layer > most_layers) {
@@ -277,7 +279,7 @@ read_rope(struct reader *r, struct hparams *h)
 	p->n_ctx_orig = h->n_ctx_train;
 	read_u32(r, "rope.dimension_count", 2, DIM_MAX, &p->n_rot);
 	read_f32(r, "rope.freq_base", 1.001f, 1e30f, &base);
-	read_u32(r, "rope.scaling.original_context_length", 1, CTX_MAX,
+	read_u32(r, "rope.scaling.original_context_length", 1, UINT32_MAX,
 	    &p->n_ctx_orig);
 	read_f32(r, "rope.scaling.attn_factor", 0, 1e6f, &gain);
 	read_scaling(r, p);
@@ -292,6 +294,38 @@ read_rope(struct reader *r, struct hparams *h)
 		    "%s is %u, not an even number up to %u",
 		    key_of(r, "rope.dimension_count"), p->n_rot,
 		    h->head_dim));
+}
+
+static void
+refuse_cap(struct reader *r, const char *name)
+{
+	float cap = 0;
+
+	if (read_f32(r, name, -1e30f, 1e30f, &cap) && cap != 0)
+		set_error(r, cause_set(r->cause, BM_EUNSUP,
+		    "%s is %g: capping is not supported", r->key,
+		    (double)cap));
+}
+
+/* Keys of other families that would change what is computed. */
+static void
+refuse_others(struct reader *r)
+{
+	bool causal = true;
+	int rc;
+
+	refuse_cap(r, "attn_logit_softcapping");
+	refuse_cap(r, "final_logit_softcapping");
+	if (r->error != 0)
+		return;
+	rc = gguf_get_bool(r->g, key_of(r, "attention.causal"), &causal,
+	    r->cause);
+	if (rc != 0 && rc != BM_ENOTFOUND)
+		set_error(r, rc);
+	else if (!causal)
+		set_error(r, cause_set(r->cause, BM_EUNSUP,
+		    "%s is false: attention in both directions is not "
+		    "supported", r->key));
 }
 
 static int
@@ -324,6 +358,7 @@ hparams_read(const struct gguf *g, struct hparams *out, struct cause *cause)
 	read_heads(&r, &h);
 	read_experts(&r, &h);
 	read_rope(&r, &h);
+	refuse_others(&r);
 	if (r.error != 0)
 		return r.error;
 	if ((rc = read_vocab(g, &h, cause)) != 0)

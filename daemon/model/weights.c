@@ -8,6 +8,7 @@
 
 #include "model/weights.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -330,6 +331,16 @@ check_all_used(struct binder *b, const struct hparams *h)
 	}
 }
 
+/* Each divides an angle. */
+static void
+check_divisors(struct binder *b, const float *v, uint32_t n)
+{
+	for (uint32_t i = 0; v != NULL && i < n; i++)
+		if (!isfinite(v[i]) || v[i] == 0)
+			fail(b, BM_EFORMAT, "tensor rope_freqs.weight: "
+			    "element %u is %g", i, (double)v[i]);
+}
+
 static void
 bind_all(struct binder *b, const struct hparams *h, struct weights *w)
 {
@@ -341,6 +352,7 @@ bind_all(struct binder *b, const struct hparams *h, struct weights *w)
 		w->output = w->token_embd;
 	w->rope_freqs = bind_optional_vector(b, "rope_freqs.weight",
 	    h->rope.n_rot / 2);
+	check_divisors(b, w->rope_freqs, h->rope.n_rot / 2);
 	if (b->error != 0)
 		return;
 	w->layers = try_calloc(h->n_layer, sizeof(*w->layers));

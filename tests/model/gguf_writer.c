@@ -213,6 +213,12 @@ put_hparams(struct gguf_writer *w)
 void
 gw_small_model(struct buf *out)
 {
+	gw_small_model_with(out, NULL);
+}
+
+void
+gw_small_model_with(struct buf *out, void (*more)(struct gguf_writer *))
+{
 	struct gguf_writer w;
 
 	gw_init(&w);
@@ -229,6 +235,8 @@ gw_small_model(struct buf *out)
 	gw_tensor(&w, "blk.0.ffn_up.weight", TYPE_IQ4_NL, 32, 32);
 	gw_tensor(&w, "blk.0.ffn_down.weight", TYPE_MXFP4, 32, 32);
 	gw_tensor(&w, "output_norm.weight", TYPE_F32, 32, 0);
+	if (more != NULL)
+		more(&w);
 	gw_finish(&w, out);
 	gw_fini(&w);
 }

@@ -788,7 +788,7 @@ hostile_hparams(void **state)
 		{ "llama.attention.head_count", 3, "llama." },
 		{ "llama.attention.head_count_kv", 3, "head" },
 		{ "llama.rope.dimension_count", 18, "dimension_count" },
-		{ "llama.context_length", UINT32_MAX, "context_length" },
+		{ "llama.context_length", 0, "context_length" },
 	};
 	struct buf file;
 	struct cause cause = { 0 };
@@ -814,6 +814,98 @@ hostile_hparams(void **state)
 		gguf_free(&g);
 		buf_fini(&file);
 	}
+}
+
+static void
+more_not_causal(struct gguf_writer *w)
+{
+	gw_bool(w, "llama.attention.causal", 0);
+}
+
+static void
+more_capped_scores(struct gguf_writer *w)
+{
+	gw_f32(w, "llama.attn_logit_softcapping", 50);
+}
+
+static void
+more_capped_logits(struct gguf_writer *w)
+{
+	gw_f32(w, "llama.final_logit_softcapping", 30);
+}
+
+static void
+more_frequencies(struct gguf_writer *w)
+{
+	gw_tensor(w, "rope_freqs.weight", TYPE_F32, 8, 0);	/* some are 0 */
+}
+
+static void
+more_neutral(struct gguf_writer *w)
+{
+	gw_bool(w, "llama.attention.causal", 1);
+	gw_f32(w, "llama.attn_logit_softcapping", 0);
+}
+
+/* What would be computed wrongly is refused, by its name. */
+static void
+other_computations(void **state)
+{
+	static const struct {
+		void		(*more)(struct gguf_writer *);
+		const char	*named;
+	} cases[] = {
+		{ more_not_causal, "attention.causal" },
+		{ more_capped_scores, "attn_logit_softcapping" },
+		{ more_capped_logits, "final_logit_softcapping" },
+		{ more_frequencies, "rope_freqs.weight" },
+		{ more_neutral, NULL },
+	};
+	struct cause cause = { 0 };
+
+	assert_int_equal(kern_init(&cause), 0);
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct gguf *g = NULL;
+		struct model *m = NULL;
+		struct buf file;
+		bool refused;
+
+		buf_init(&file, FILE_MAX);
+		gw_small_model_with(&file, cases[i].more);
+		assert_int_equal(gguf_open_memory(file.data, file.len, &g,
+		    &cause), 0);
+		refused = model_open(&g, &m, &cause) < 0;
+		if (refused != (cases[i].named != NULL) || (refused &&
+		    strstr(cause.text, cases[i].named) == NULL))
+			fail_msg("case %zu: %s", i, cause.text);
+		model_free(&m);
+		gguf_free(&g);
+		buf_fini(&file);
+	}
+}
+
+/* A context no machine has room for is only cut. */
+static void
+boundless_context(void **state)
+{
+	static const uint32_t longest = UINT32_MAX;
+	struct gguf *g = NULL;
+	struct model *m = NULL;
+	struct cause cause = { 0 };
+	struct buf file;
+	const struct gguf_kv *kv;
+
+	assert_int_equal(kern_init(&cause), 0);
+	buf_init(&file, FILE_MAX);
+	gw_small_model(&file);
+	assert_int_equal(gguf_open_memory(file.data, file.len, &g, &cause), 0);
+	kv = gguf_find(g, "llama.context_length");
+	memcpy(file.data + (kv->data - file.data), &longest, sizeof(longest));
+	if (model_open(&g, &m, &cause) < 0)
+		fail_msg("%s", cause.text);
+	assert_int_equal(model_desc(m)->n_ctx_train, 1 << 30);
+	model_free(&m);
+	buf_fini(&file);
 }
 
 /* Names that share all but their end, and a great many of them. */
@@ -926,6 +1018,8 @@ main(void)
 		cmocka_unit_test(typed_reads),
 		cmocka_unit_test(whole_model),
 		cmocka_unit_test(hostile_hparams),
+		cmocka_unit_test(other_computations),
+		cmocka_unit_test(boundless_context),
 		cmocka_unit_test(many_names),
 		cmocka_unit_test(split_models),
 	};
