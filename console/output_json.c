@@ -41,7 +41,7 @@ json_end(struct output *o)
 		buf_puts(&o->text, "{\"ok\":true}");
 	if (o->shape == OUTPUT_LIST)
 		fputc('[', o->to);
-	fwrite(o->text.data, 1, o->text.len, o->to);
+	fputs(buf_cstr(&o->text), o->to);
 	fputs(o->shape == OUTPUT_LIST ? "]\n" : "\n", o->to);
 }
 

@@ -33,7 +33,8 @@ struct params {
 	struct buf	 stop;		/* list */
 	struct buf	 bias_tokens;	/* u32 each */
 	struct buf	 bias_values;	/* f32 each, as many */
-	const char	*bad;		/* which parameter params_read refused */
+	const char	*bad;		/* the parameter refused, or NULL; a
+					 * key of the object that was read */
 };
 
 /* The defaults and a seed of chance. */

@@ -46,7 +46,7 @@ struct session {
 	const char	*client;
 	char		*tenant;	/* by `auth`; NULL: none */
 	bool		 is_authorised;
-	bool		 is_eof;
+	bool		 is_eof;	/* or `quit`: take no more lines */
 	bool		 is_closed;
 	struct buf	 in;		/* the begin of a line */
 	struct tag_list	 tags;
@@ -581,7 +581,8 @@ do_auth(struct tag *t, json_t *o, struct cause *cause)
 	bool is_needed = false;
 
 	if (!json_is_string(key))
-		return cause_set(cause, BM_EBADREQ, "key must be a string, in quotes where it "
+		return cause_set(cause, BM_EBADREQ,
+		    "key must be a string, in quotes where it "
 		    "reads as a number");
 	tenant = gate_tenant(s->g, (struct slice){
 	    .p = json_string_value(key), .n = json_string_length(key) },
@@ -598,7 +599,9 @@ do_auth(struct tag *t, json_t *o, struct cause *cause)
 static int
 do_quit(struct tag *t, json_t *o, struct cause *cause)
 {
-	close_soon(t->s);
+	t->s->is_eof = true;
+	if (t->s->n_running == 0)
+		close_soon(t->s);
 	return 0;
 }
 
@@ -609,24 +612,25 @@ static const struct verb {
 	/* An error is answered by the caller; else the verb did or will. */
 	int		(*fn)(struct tag *, json_t *, struct cause *);
 	bool		 is_work;	/* needs a key and gets an id */
+	bool		 is_logged;	/* also when it is refused */
 	const char	*usage;
 } verbs[] = {
-	{ "generate", do_generate, true,
+	{ "generate", do_generate, true, true,
 	    "prompt=TEXT [model=] [stream=yes] [max_tokens=] [temperature=] "
 	    "[seed=] [stop=] ..." },
-	{ "chat", do_chat, true,
+	{ "chat", do_chat, true, true,
 	    "messages=[{\"role\":\"user\",\"content\":TEXT}] and as generate" },
-	{ "embed", do_unsupported, true, "input=TEXT" },
-	{ "infer", do_unsupported, true, "inputs=[...]" },
-	{ "tokenize", do_tokenize, true,
+	{ "embed", do_unsupported, true, true, "input=TEXT" },
+	{ "infer", do_unsupported, true, true, "inputs=[...]" },
+	{ "tokenize", do_tokenize, true, false,
 	    "text=TEXT [add_special=no] [parse_special=yes]" },
-	{ "detokenize", do_detokenize, true, "tokens=[N,...] [special=no]" },
-	{ "cancel", do_cancel, false, "id=ID" },
-	{ "models", do_models, false, "" },
-	{ "ping", do_ping, false, "" },
-	{ "auth", do_auth, false, "key=KEY" },
-	{ "help", do_help, false, "" },
-	{ "quit", do_quit, false, "" },
+	{ "detokenize", do_detokenize, true, false, "tokens=[N,...] [special=no]" },
+	{ "cancel", do_cancel, false, false, "id=ID" },
+	{ "models", do_models, false, false, "" },
+	{ "ping", do_ping, false, false, "" },
+	{ "auth", do_auth, false, false, "key=KEY" },
+	{ "help", do_help, false, false, "" },
+	{ "quit", do_quit, false, false, "" },
 };
 
 static int
@@ -701,6 +705,24 @@ check_work(const struct tag *t, struct cause *cause)
 	return 0;
 }
 
+/* The row of a line that never became a request. */
+static void
+log_refusal(const struct session *s, const struct verb *verb,
+    const json_t *o, int code)
+{
+	const char *model = json_string_value(json_object_get(o, "model"));
+	struct request *r = request_new(REQUEST_GENERATE);
+
+	if (model != NULL)
+		r->model = xstrdup(model);
+	if (s->tenant != NULL)
+		r->tenant = xstrdup(s->tenant);
+	str_copy(r->client, s->client, sizeof(r->client));
+	r->protocol = "line";
+	r->endpoint = verb->name;
+	request_refuse(s->g, r, code);
+}
+
 static void
 handle_line(struct session *s, struct slice line)
 {
@@ -728,8 +750,11 @@ handle_line(struct session *s, struct slice line)
 		r = check_work(&t, &cause);
 	if (r == 0)
 		r = verb->fn(&t, o, &cause);
-	if (r != 0)
+	if (r != 0) {
 		reply_cause(&t, &cause);
+		if (verb != NULL && verb->is_logged)
+			log_refusal(s, verb, o, cause.code);
+	}
 	json_decref(t.id);
 	json_decref(o);
 	if (s->n_running == 0 && s->g->is_draining)
@@ -777,12 +802,12 @@ session_feed(struct session *s, const void *p, size_t n)
 {
 	const char *at = p, *end = at + n, *lf;
 
-	while (at < end && !s->is_closed &&
+	while (at < end && !s->is_closed && !s->is_eof &&
 	    (lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
 		end_line(s, at, (size_t)(lf - at));
 		at = lf + 1;
 	}
-	if (at == end || s->is_closed)
+	if (at == end || s->is_closed || s->is_eof)
 		return;
 	buf_put(&s->in, at, (size_t)(end - at));
 	if (s->in.failed)
@@ -792,7 +817,7 @@ session_feed(struct session *s, const void *p, size_t n)
 void
 session_eof(struct session *s)
 {
-	if (!s->is_closed && s->in.len > 0)
+	if (!s->is_closed && !s->is_eof && s->in.len > 0)
 		end_line(s, "", 0);
 	s->is_eof = true;
 	if (s->n_running == 0)

@@ -102,6 +102,8 @@ main(int argc, char **argv)
 		die(2, why.text);
 	if (options.is_check) {
 		printf("ok: %zu models\n", m.conf.n_models);
+		conf_fini(&m.conf);
+		options_fini(&options);
 		return 0;
 	}
 	if ((lock_fd = state_dir_open(options.state_dir, &why)) < 0)

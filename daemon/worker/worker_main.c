@@ -257,12 +257,12 @@ on_conf(const struct frame *f)
 	struct cause cause = { 0 };
 	int level;
 
-	conf_init(&conf);
 	if (msg_get_conf(f->body, &m) != 0 ||
-	    conf_get(cur_of(m.conf.p, m.conf.n), &conf, &cause) != 0)
+	    conf_get(cur_of(m.conf.p, m.conf.n), &conf, &cause) != 0) {
 		log_warnx("configuration: %s", cause.text);
-	else if (conf.log_level != NULL &&
-	    (level = log_level_parse(conf.log_level)) >= 0)
+		return;
+	}
+	if ((level = log_level_parse(conf.log_level)) >= 0)
 		log_set_level((enum log_level)level);
 	conf_fini(&conf);
 }

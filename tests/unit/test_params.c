@@ -14,6 +14,8 @@
 #include "gate/prompt.h"
 #include "tests/unit/fake_core.h"
 
+static json_t *last;
+
 static int
 read_params(struct params *p, const char *json, struct cause *cause)
 {
@@ -24,7 +26,9 @@ read_params(struct params *p, const char *json, struct cause *cause)
 	params_init(p);
 	memset(cause, 0, sizeof(*cause));
 	r = params_read(p, o, cause);
-	json_decref(o);
+	/* p->bad is borrowed from the object. */
+	json_decref(last);
+	last = o;
 	return r;
 }
 
@@ -324,5 +328,8 @@ main(void)
 		cmocka_unit_test(broken_messages_are_named),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	json_decref(last);
+	return failed;
 }
