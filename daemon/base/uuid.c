@@ -42,8 +42,14 @@ uuid_v7(int64_t unix_ms, char text[UUID_TEXT_SIZE])
 {
 	uint64_t ms = (uint64_t)unix_ms & 0xffffffffffff;
 	uint64_t r = random_u64();
-	uint32_t a = (uint32_t)random_u64() & 0xfff;
+	static uint64_t last_ms;
+	static uint32_t a;
 
+	/* Those of one millisecond are in order, too, while a counter of 12
+	 * bits that begins low lasts. */
+	a = ms == last_ms && a < 0xfff ? a + 1 :
+	    (uint32_t)(r >> 32) & 0x3ff;
+	last_ms = ms;
 	snprintf(text, UUID_TEXT_SIZE, "%08x-%04x-7%03x-%04x-%012llx",
 	    (unsigned)(ms >> 16), (unsigned)(ms & 0xffff), (unsigned)a,
 	    (unsigned)(0x8000 | ((r >> 48) & 0x3fff)),

@@ -3,7 +3,8 @@
 #define BM_BASE_UUID_H
 
 /* UUID version 7 (RFC 9562): 48 bits of Unix milliseconds, then random bits,
- * so that ids sort by time and make a good primary key. */
+ * so that ids sort by time and make a good primary key; within a millisecond
+ * those of one process are in order as well. */
 
 #include <stdint.h>
 

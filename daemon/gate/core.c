@@ -155,6 +155,16 @@ request_fail(struct gate *g, struct request *r, int code, const char *text,
 	    .cached_tokens = r->cached_tokens,
 	    .completion_tokens = (uint32_t)r->n_generated };
 
+	/* As seen from here: the worker's own figures come with its ENDED. */
+	if (r->first_output_ns != 0) {
+		res.prefill_ms = clock_ms_between(r->dispatched_ns,
+		    r->first_output_ns);
+		res.decode_ms = clock_ms_between(r->first_output_ns,
+		    clock_now_ns());
+	} else if (r->dispatched_ns != 0) {
+		res.prefill_ms = clock_ms_between(r->dispatched_ns,
+		    clock_now_ns());
+	}
 	request_end(g, r, &res, false);
 }
 
@@ -201,6 +211,23 @@ set_deadline(struct gate *g, struct request *r)
 	sched_heap_add(g->deadlines, r);
 }
 
+static void
+arrive(struct gate *g, struct request *r, struct gate_model *m)
+{
+	r->id = ++g->last_id;
+	r->arrived_ns = clock_now_ns();
+	r->arrived_unix_ms = clock_unix_ms();
+	r->last_worker = -1;
+	r->on_model = m;
+}
+
+void
+request_refuse(struct gate *g, struct request *r, int code)
+{
+	arrive(g, r, r->model != NULL ? gate_model_find(g, r->model) : NULL);
+	request_fail(g, r, code, NULL, 0);
+}
+
 void
 request_submit(struct gate *g, struct request *r)
 {
@@ -209,11 +236,7 @@ request_submit(struct gate *g, struct request *r)
 	size_t before;
 	int code;
 
-	r->id = ++g->last_id;
-	r->arrived_ns = clock_now_ns();
-	r->arrived_unix_ms = clock_unix_ms();
-	r->last_worker = -1;
-	r->on_model = m;
+	arrive(g, r, m);
 	if ((code = core_admit(g, r, &cause)) != 0) {
 		request_fail(g, r, code, cause.text, retry_ms(g, m, code));
 		return;
@@ -227,8 +250,7 @@ request_submit(struct gate *g, struct request *r)
 	g->n_queued++;
 	hold(r);
 	core_dispatch(g, m);
-	if (!r->is_over && r->worker == NULL && r->events != NULL &&
-	    r->events->queued != NULL)
+	if (!r->is_over && r->events != NULL && r->events->queued != NULL)
 		r->events->queued(r, before);
 	release(r);
 }

@@ -402,6 +402,8 @@ start(struct exchange *x)
 		http_reply_static(&x->c, 204, HTTP_TEXT, "");
 		return;
 	}
+	if (r == 0 && route->is_logged)
+		x->c.endpoint = route->path;
 	if (r == 0 && route->needs_key && !check_key(x))
 		r = BM_ENOAUTH;
 	if (r == 0 && x->body_bytes > x->c.g->conf.limits_line_bytes)

@@ -34,6 +34,9 @@ struct http_call {
 	const char	*rest;		/* of a path that ends in "*" */
 	const char	*client;	/* "127.0.0.1:5123" */
 	const char	*tenant;	/* NULL: none */
+	const char	*endpoint;	/* a refusal gets a row of this name;
+					 * NULL: it gets none */
+	const char	*model;		/* for that row, as asked; or NULL */
 	struct slice	 body;
 	char		 id[UUID_TEXT_SIZE];	/* X-Request-Id; may be
 					 * replaced before the answer */

@@ -66,6 +66,7 @@ openai_read_model(struct http_call *c, const json_t *o,
 	}
 	*out = gate_model_find(c->g,
 	    name != NULL && name[0] != '\0' ? name : NULL);
+	c->model = name != NULL ? name : *out != NULL ? (*out)->name : NULL;
 	if (*out != NULL)
 		return true;
 	if (name != NULL && name[0] != '\0')
@@ -240,7 +241,8 @@ make_choices(struct job *j, const struct params *p,
 		c->r = params_request(p, &prompts->v[i / p->n_copies],
 		    c->copy);
 	}
-	/* The exchange is known by its first request. */
+	/* The exchange is known by its first request; rows are theirs. */
+	j->call->endpoint = NULL;
 	str_copy(j->call->id, j->choices[0].r->uuid, sizeof(j->call->id));
 	snprintf(j->id, sizeof(j->id), "%s-%s",
 	    j->is_chat ? "chatcmpl" : "cmpl", j->call->id);

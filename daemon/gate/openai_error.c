@@ -5,7 +5,10 @@
 
 #include <string.h>
 
+#include "base/mem.h"
+#include "base/str.h"
 #include "gate/http_io.h"
+#include "gate/request.h"
 
 #define ERROR_BYTES_MAX 65536
 
@@ -60,6 +63,24 @@ openai_write_error(struct buf *out, int code, const char *param,
 	buf_puts(out, "}}");
 }
 
+/* The row of a call that never became a request. */
+static void
+log_refusal(struct http_call *c, int code)
+{
+	struct request *r = request_new(REQUEST_GENERATE);
+
+	str_copy(r->uuid, c->id, sizeof(r->uuid));
+	if (c->model != NULL)
+		r->model = xstrdup(c->model);
+	if (c->tenant != NULL)
+		r->tenant = xstrdup(c->tenant);
+	str_copy(r->client, c->client, sizeof(r->client));
+	r->protocol = "http";
+	r->endpoint = c->endpoint;
+	c->endpoint = NULL;
+	request_refuse(c->g, r, code);
+}
+
 void
 openai_error(struct http_call *c, int code, const char *param,
     uint64_t retry_ms, const char *message)
@@ -73,4 +94,6 @@ openai_error(struct http_call *c, int code, const char *param,
 	buf_init(&b, ERROR_BYTES_MAX);
 	openai_write_error(&b, code, param, message);
 	http_reply(c, status, HTTP_JSON, &b);
+	if (c->endpoint != NULL)
+		log_refusal(c, code);
 }

@@ -49,7 +49,7 @@ struct request_result {
 
 /* Any of these may be NULL.  They must not free the request. */
 struct request_events {
-	/* Waiting; how many are before it. */
+	/* Accepted; how many wait before it. */
 	void	(*queued)(struct request *r, size_t position);
 	/* Tokens and text, in order, each once: also across a worker's death.
 	 * logprobs: as in message OUT. */
@@ -131,6 +131,10 @@ void		*request_own(struct request *r, const void *p, size_t n);
  * full, unknown model, draining).
  */
 void		 request_submit(struct gate *g, struct request *r);
+/* One that is refused before it could be submitted: counted and logged like
+ * any other, but nothing is called.  model is what was asked for, or NULL when
+ * it was not read.  Takes r. */
+void		 request_refuse(struct gate *g, struct request *r, int code);
 /* The client is gone: cancel, write the row as cancelled, call nothing. */
 void		 request_abandon(struct gate *g, struct request *r);
 /* The client wants it ended: `done` follows with BM_ECANCEL. */

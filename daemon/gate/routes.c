@@ -15,10 +15,11 @@
 
 #define METRICS_BYTES_MAX ((size_t)64 << 20)
 
-enum { OPEN, KEY };
+enum { OPEN, KEY, RUN };
 
 static const struct route routes[] = {
-#define R(method, path, fn, who) { method, path, fn, who == KEY },
+#define R(method, path, fn, who) { method, path, fn, who != OPEN,	\
+	who == RUN },
 #include "gate/routes.def"
 #undef R
 };

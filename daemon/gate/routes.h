@@ -20,6 +20,7 @@ struct route {
 	const char	*path;
 	route_fn	 fn;
 	bool		 needs_key;
+	bool		 is_logged;	/* what is refused has a row too */
 };
 
 /*

@@ -142,6 +142,14 @@ request_submit(struct gate *g, struct request *r)
 }
 
 void
+request_refuse(struct gate *g, struct request *r, int code)
+{
+	fake.n_refused++;
+	fake.code = code;
+	request_free(r);
+}
+
+void
 request_abandon(struct gate *g, struct request *r)
 {
 	fake.n_abandoned++;

@@ -22,6 +22,7 @@ struct fake_core {
 	size_t		 n_submitted;
 	size_t		 n_abandoned;
 	size_t		 n_cancelled;
+	size_t		 n_refused;	/* the last for reason `code` */
 	/* Answer everything before request_submit returns. */
 	bool		 is_instant;
 	int		 code;		/* with this */

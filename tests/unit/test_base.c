@@ -180,6 +180,11 @@ uuids_sort_by_time(void **state)
 	uuid_v7(2000, b);
 	assert_true(strcmp(a, b) < 0);
 	assert_true(uuid_is_valid(a));
+	for (int i = 0; i < 1000; i++) {
+		uuid_v7(3000, b);
+		assert_true(strcmp(a, b) < 0);
+		memcpy(a, b, sizeof(a));
+	}
 	assert_int_equal(a[14], '7');
 	assert_false(uuid_is_valid("0192"));
 }

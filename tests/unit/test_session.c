@@ -201,6 +201,27 @@ small_verbs(void **state)
 }
 
 static void
+quit_waits_for_answers(void **state)
+{
+	say("generate prompt=a id=a\nquit\nping\n");
+	assert_int_equal(n_closes, 0);
+	fake_done(fake.live[0], 0);
+	expect_part("done id=a");
+	assert_int_equal(n_closes, 1);
+}
+
+static void
+refusals_are_logged(void **state)
+{
+	say("generate id=a prompt=x max_tokens=many\n");
+	expect_part("error id=a code=bad_request");
+	assert_int_equal(fake.n_refused, 1);
+	assert_int_equal(fake.code, BM_EBADREQ);
+	say("tokenize id=b\nping\nnonsense\n");
+	assert_int_equal(fake.n_refused, 1);
+}
+
+static void
 keys(void **state)
 {
 	struct conf_tenant *t = conf_add_tenant(&fake.g.conf, "joe");
@@ -320,6 +341,8 @@ main(void)
 		T(tokens_and_text),
 		T(logprobs_are_given_when_asked_for),
 		T(small_verbs),
+		T(quit_waits_for_answers),
+		T(refusals_are_logged),
 		T(keys),
 		T(faults_are_answered),
 		T(lines_in_pieces),
