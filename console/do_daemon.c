@@ -71,10 +71,11 @@ shape_of(const struct job *j)
 	case CMD_ID_SHOW_WORKERS:
 	case CMD_ID_SHOW_REQUESTS:
 	case CMD_ID_SHOW_KERNELS:
-	case CMD_ID_SHOW_CONFIG:
 	case CMD_ID_SHOW_EVENTS:
 	case CMD_ID_SQL:
 		return OUTPUT_LIST;
+	case CMD_ID_SHOW_CONFIG:
+		return OUTPUT_TREE;
 	case CMD_ID_LOG:
 		return has_word(j, "--follow") ? OUTPUT_STREAM : OUTPUT_LIST;
 	default:

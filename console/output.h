@@ -21,6 +21,7 @@ enum output_shape {
 	OUTPUT_OBJECT,		/* one object; {"ok":true} when there is none */
 	OUTPUT_LIST,		/* one array */
 	OUTPUT_STREAM,		/* a line each, at once */
+	OUTPUT_TREE,		/* one object of sections, of settings */
 };
 
 /* How a field looks to people. */

@@ -135,7 +135,7 @@ text_row(struct output *o, const json_t *row, struct slice raw)
 static void
 text_end(struct output *o)
 {
-	if (o->shape == OUTPUT_LIST)
+	if (o->shape == OUTPUT_LIST || o->shape == OUTPUT_TREE)
 		table_flush(&o->table, o->to);
 }
 

@@ -586,16 +586,26 @@ listener_free(struct listener *l)
 }
 
 void
-clients_listen(struct gate *g, enum listen_kind kind, int fd,
-    const char *addr)
+clients_unlisten(struct gate *g, enum listen_kind kind)
 {
 	struct listener *l, *next;
 
 	if (g->clients == NULL)
-		g->clients = clients_new(g);
+		return;
 	TAILQ_FOREACH_SAFE(l, &g->clients->listeners, entry, next)
 		if (l->kind == kind)
 			listener_free(l);
+}
+
+void
+clients_listen(struct gate *g, enum listen_kind kind, int fd,
+    const char *addr)
+{
+	struct listener *l;
+
+	if (g->clients == NULL)
+		g->clients = clients_new(g);
+	clients_unlisten(g, kind);
 	if (fd_set_nonblocking(fd) != 0)
 		log_warnx("a listening socket can't be made non-blocking");
 	l = xcalloc(1, sizeof(*l));

@@ -159,6 +159,7 @@ size_t			 gate_model_running(const struct gate *g,
  * the new one replaces the old, whose address may be another. */
 void	 clients_listen(struct gate *g, enum listen_kind kind, int fd,
 	    const char *addr);
+void	 clients_unlisten(struct gate *g, enum listen_kind kind);
 /* New requests are refused from now on; connections without requests close
  * once their answer is out. */
 void	 clients_drain(struct gate *g);

@@ -180,6 +180,16 @@ on_listen(struct gate *g, const struct msg_listen *m, int fd)
 }
 
 static void
+on_unlisten(struct gate *g, enum listen_kind kind)
+{
+	/* The operators' way in is never taken away. */
+	if (kind != LISTEN_ADMIN_UNIX)
+		clients_unlisten(g, kind);
+	if (kind == LISTEN_HTTP)
+		g->http_addr[0] = '\0';
+}
+
+static void
 on_drain(struct gate *g, uint32_t seq, uint32_t deadline_ms)
 {
 	g->drain_seq = seq;
@@ -199,8 +209,7 @@ on_daemon_state(struct gate *g, const struct msg_daemon_state *m)
 	core_word(g->state, sizeof(g->state), m->state);
 	g->master_pid = m->pid;
 	g->started_ms = m->started_ms;
-	if (m->http.n > 0)
-		core_word(g->http_addr, sizeof(g->http_addr), m->http);
+	core_word(g->http_addr, sizeof(g->http_addr), m->http);
 }
 
 static void
@@ -252,6 +261,11 @@ master_frame(struct chan *c, const struct frame *f, void *arg)
 	case MSG_LISTEN: {
 		GET(listen);
 		on_listen(g, &m, f->fd);
+		return;
+	}
+	case MSG_UNLISTEN: {
+		GET(unlisten);
+		on_unlisten(g, (enum listen_kind)m.kind);
 		return;
 	}
 	case MSG_PEER: {

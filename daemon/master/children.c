@@ -323,7 +323,8 @@ give_model(struct child *c)
 	    .variant = slice_of(MASTER_VARIANT),
 	    .n_threads = (uint32_t)conf->threads,
 	    .n_ctx = (uint32_t)conf->context, .kv_bytes = conf->kv_cache,
-	    .n_parallel = (uint32_t)conf->parallel };
+	    .n_parallel = (uint32_t)conf->parallel,
+	    .n_sharing = (uint32_t)conf->workers };
 
 	if (model_file_open(conf->path, &file, &why) != 0) {
 		struct msg_result r = { .code = why.code,

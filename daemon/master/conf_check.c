@@ -41,7 +41,7 @@ conf_check_key(const struct conf_key *k, const char *text,
 }
 
 int
-conf_check(const struct conf *c, struct cause *cause)
+conf_check(const struct conf *c, const char *file, struct cause *cause)
 {
 	for (size_t i = 0; i < c->n_models; i++) {
 		const struct conf_model *m = &c->models[i];
@@ -54,12 +54,17 @@ conf_check(const struct conf *c, struct cause *cause)
 				    "model %s: named twice", m->name);
 		if ((r = model_file_open(m->path, &f, cause)) != 0) {
 			cause_prefix(cause, "model %s", m->name);
+			if (m->line != 0)
+				cause_prefix(cause, "%s:%u", file, m->line);
 			return r;
 		}
 		model_file_close(&f);
 	}
-	if (c->worker_backoff_min > c->worker_backoff_max)
-		return cause_set(cause, BM_ECONF,
-		    "worker.backoff_min is more than worker.backoff_max");
+	if (c->worker_backoff_min > c->worker_backoff_max) {
+		cause_set(cause, BM_ECONF, "worker.backoff_min is more than "
+		    "worker.backoff_max");
+		return file != NULL ? cause_prefix(cause, "%s", file) :
+		    cause->code;
+	}
 	return 0;
 }

@@ -162,6 +162,7 @@ on_value(cfg_t *section, cfg_opt_t *opt, const char *value, void *result)
 	    k->kind == CONF_MODEL && strcmp(k->key, "path") == 0) {
 		path = conf_path_from(now.dir, value);
 		r = conf_set(base, k, path, &why);
+		((struct conf_model *)base)->line = (unsigned)section->line;
 		free(path);
 	} else if (r == 0) {
 		r = conf_set(base, k, value, &why);

@@ -28,7 +28,8 @@ int	 conf_name_is_valid(const char *name);
 int	 conf_check_key(const struct conf_key *k, const char *text,
 	    struct cause *cause) BM_MUST_CHECK;
 /* What only the whole shows: model files that can't be read, equal names. */
-int	 conf_check(const struct conf *c, struct cause *cause) BM_MUST_CHECK;
+int	 conf_check(const struct conf *c, const char *file,
+	    struct cause *cause) BM_MUST_CHECK;
 /* dir/path, or path when that is absolute; the caller frees it. */
 char	*conf_path_from(const char *dir, const char *path);
 

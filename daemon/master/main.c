@@ -101,7 +101,10 @@ main(int argc, char **argv)
 	if (options_load_conf(&options, &m.conf, &why) != 0)
 		die(2, why.text);
 	if (options.is_check) {
-		printf("ok: %zu models\n", m.conf.n_models);
+		if (check_models(&m.conf, options.conf_path, &why) != 0)
+			die(2, why.text);
+		printf("ok: %zu model%s\n", m.conf.n_models,
+		    m.conf.n_models == 1 ? "" : "s");
 		conf_fini(&m.conf);
 		options_fini(&options);
 		return 0;

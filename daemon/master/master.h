@@ -184,6 +184,12 @@ void	 do_procs(struct master *m, const struct frame *f);
 /* 0, or the cause; everything stays as it was then. */
 int	 reload(struct master *m, struct cause *cause) BM_MUST_CHECK;
 
+/* ---- check_models.c ---- */
+/* Can every model be loaded?  file: the configuration's, for the cause; or
+ * NULL. */
+int	 check_models(const struct conf *c, const char *file,
+	    struct cause *cause) BM_MUST_CHECK;
+
 /* ---- stop.c ---- */
 /* Drain and end; is_now: without waiting for requests. */
 void	 stop_begin(struct master *m, bool is_now);

@@ -220,6 +220,7 @@ set_path_of(struct conf *c, const char *name, const char *path)
 		m = conf_add_model(c, name);
 	free(m->path);
 	m->path = xstrdup(path);
+	m->line = 0;
 }
 
 static int
@@ -253,9 +254,8 @@ options_load_conf(const struct options *o, struct conf *out,
 		r = conf_parse_file(o->conf_path, &c, cause);
 	if (r == 0)
 		r = override(o, &c, cause);
-	if (r == 0 && (r = conf_check(&c, cause)) != 0 &&
-	    o->conf_path != NULL)
-		cause_prefix(cause, "%s", o->conf_path);
+	if (r == 0)
+		r = conf_check(&c, o->conf_path, cause);
 	if (r != 0)
 		conf_fini(&c);
 	else

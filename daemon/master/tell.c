@@ -160,8 +160,12 @@ tell_listeners(struct master *m)
 		    .addr = slice_of(l->addr) };
 		int fd;
 
-		if (l->fd == -1)
+		if (l->fd == -1) {
+			struct msg_unlisten off = { .kind = (uint8_t)i };
+
+			chan_send(m->gate.chan, MSG_UNLISTEN, 0, 0, &off);
 			continue;
+		}
 		if ((fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 3)) == -1) {
 			log_warn("a socket for the gate");
 			continue;

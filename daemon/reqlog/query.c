@@ -90,6 +90,19 @@ action_name(int action)
 	}
 }
 
+/* These pragmas only read, and tell what there is to ask for. */
+static bool
+tells_schema(const char *pragma)
+{
+	static const char *const names[] = { "table_info", "table_list",
+	    "table_xinfo", "index_list", "index_info" };
+
+	for (size_t i = 0; i < N_ELEMENTS(names); i++)
+		if (sqlite3_stricmp(pragma, names[i]) == 0)
+			return true;
+	return false;
+}
+
 static int
 authorize(void *arg, int action, const char *a, const char *b,
     const char *database, const char *trigger)
@@ -105,6 +118,11 @@ authorize(void *arg, int action, const char *a, const char *b,
 		if (b == NULL || sqlite3_stricmp(b, "load_extension") != 0)
 			return SQLITE_OK;
 		snprintf(run->denied, sizeof(run->denied), "%s()", b);
+		return SQLITE_DENY;
+	case SQLITE_PRAGMA:
+		if (tells_schema(a))
+			return SQLITE_OK;
+		snprintf(run->denied, sizeof(run->denied), "PRAGMA %.60s", a);
 		return SQLITE_DENY;
 	case SQLITE_UPDATE:
 		/* How SQLite declares json_each() and its like; doing it to
@@ -330,8 +348,9 @@ filter_parse(struct filter *f, bool is_log, char *const *w, size_t n,
 			continue;
 		}
 		if (i + 1 == n)
-			return cause_set(cause, BM_EUSAGE,
-			    "%.60s needs a value", w[i]);
+			return cause_set(cause, BM_EUSAGE, strncmp(w[i], "--",
+			    2) == 0 ? "%.60s needs a value, or is no option" :
+			    "%.60s is no option", w[i]);
 		r = filter_set(f, w[i], w[i + 1], cause);
 	}
 	return r;

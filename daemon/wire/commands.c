@@ -129,12 +129,40 @@ match(const struct command *c, const char *const *w, size_t n)
 	return used;
 }
 
+/* No command is w: what could follow its first word, if that is known. */
+static int
+not_found(const char *const *w, size_t n, struct cause *cause)
+{
+	char word[64];
+	size_t len = n == 0 ? 0 : strlen(w[0]);
+	struct buf list;
+
+	buf_init(&list, 1024);
+	for (size_t i = 0; i < CMD_N && n > 0; i++) {
+		const char *c = commands[i].words;
+
+		if (strncmp(c, w[0], len) == 0 && c[len] == ' ')
+			buf_printf(&list, "%s%s", list.len > 0 ? ", " : "",
+			    c + len + 1);
+	}
+	if (list.len == 0)
+		cause_set(cause, BM_EUSAGE, "no command \"%s\"; try: help",
+		    n == 0 ? "" : str_vis(word, sizeof(word), w[0], len));
+	else if (n == 1)
+		cause_set(cause, BM_EUSAGE, "%s what? %s", w[0],
+		    buf_cstr(&list));
+	else
+		cause_set(cause, BM_EUSAGE, "there is no %s %s, but %s", w[0],
+		    str_vis(word, sizeof(word), w[1], strlen(w[1])),
+		    buf_cstr(&list));
+	buf_fini(&list);
+	return BM_EUSAGE;
+}
+
 int
 command_find(const char *const *w, size_t n, const struct command **out,
     size_t *used, struct cause *cause)
 {
-	char word[64];
-
 	for (size_t i = 0; i < CMD_N; i++) {
 		const struct command *c = &commands[i];
 		size_t k = match(c, w, n);
@@ -144,13 +172,11 @@ command_find(const char *const *w, size_t n, const struct command **out,
 			continue;
 		if (n_args < c->least ||
 		    (c->most >= 0 && n_args > c->most))
-			return cause_set(cause, BM_EUSAGE, "usage: %s %s",
-			    c->words, c->args);
+			return cause_set(cause, BM_EUSAGE, "usage: %s%s%s",
+			    c->words, c->args[0] != '\0' ? " " : "", c->args);
 		*out = c;
 		*used = k;
 		return 0;
 	}
-	return cause_set(cause, BM_EUSAGE,
-	    "no command \"%s\"; try: help", n == 0 ? "" :
-	    str_vis(word, sizeof(word), w[0], strlen(w[0])));
+	return not_found(w, n, cause);
 }

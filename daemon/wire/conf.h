@@ -27,6 +27,7 @@ typedef bool		 conf_c_bool;
 #define KT(key, type, def, min, max, what)
 struct conf_model {
 	char	*name;
+	unsigned line;		/* of `path` in the file; 0: not from there */
 #include "wire/conf.def"
 };
 #undef KM

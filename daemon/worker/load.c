@@ -93,8 +93,13 @@ choose_pages(struct loaded *l, const struct msg_model *m)
 static void
 choose_counts(struct loaded *l, const struct msg_model *m)
 {
-	uint32_t n = m->n_threads != 0 ? m->n_threads :
-	    (uint32_t)pool_granted_cpus();
+	uint32_t granted = (uint32_t)pool_granted_cpus();
+	uint32_t n = m->n_threads;
+
+	/* Workers of one model are busy together: between them they take the
+	 * CPUs once. */
+	if (n == 0)
+		n = MEM_MAX(granted / MEM_MAX(m->n_sharing, 1u), 1u);
 
 	l->n_threads = (int)MEM_MIN(n, (uint32_t)MAX_THREADS);
 	n = m->n_parallel != 0 ? m->n_parallel : DEFAULT_PARALLEL;

@@ -207,10 +207,13 @@ take_bias(struct run *r, const struct msg_run *m, struct cause *cause)
 		float value;
 
 		memcpy(&value, &bits, sizeof(value));
-		if (token >= n_vocab || !(value < INFINITY))
-			return cause_set(cause, BM_EBADREQ,
-			    "logit_bias: token %u, value %g", token,
-			    (double)value);
+		if (token >= n_vocab)
+			return cause_set(cause, BM_EBADREQ, "logit_bias: token "
+			    "%u is beyond the vocabulary of %zu", token,
+			    (size_t)n_vocab);
+		if (!(value < INFINITY))
+			return cause_set(cause, BM_EBADREQ, "logit_bias: the "
+			    "value of token %u is %g", token, (double)value);
 		p->bias_tokens[p->n_bias] = token;
 		p->bias_values[p->n_bias++] = value;
 	}

@@ -109,7 +109,9 @@ workers = d.json("show", "workers")
 t.ok(WORKER <= set(workers[0]) and workers[0]["rss_bytes"] > 1e6, "show workers", workers)
 t.equal(d.json("show", "requests"), [], "show requests: none at rest")
 t.ok(len(d.json("show", "kernels")) > 10, "show kernels")
-t.ok(any(k.get("key") == "queue" for k in d.json("show", "config")), "show config")
+config = d.json("show", "config")
+t.ok(config["limits"]["queue"] == 256 and config["model"]["tale"]["workers"] == 1 and
+     config["limits"]["line_bytes"] == "8M", "show config is one object", config)
 
 # The log
 t.ok(wait_until(lambda: len(d.sql(f"SELECT * FROM requests WHERE id = '{row_id}'")) == 1), "the row is there")

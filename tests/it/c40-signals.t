@@ -42,7 +42,7 @@ d.write_conf(conf % (77, 2))
 t.equal(storm(lambda: d.process.send_signal(signal.SIGHUP)), want, "SIGHUP with changes disturbs nobody")
 t.ok(wait_until(lambda: len(d.children("worker")) == 2 and workers[0] in d.children("worker")),
      "a second worker was added, the first stayed")
-t.ok(wait_until(lambda: any(k["key"] == "queue" and str(k["value"]) == "77" for k in d.json("show", "config"))),
+t.ok(wait_until(lambda: d.json("show", "config")["limits"]["queue"] == 77),
      "the new value is in force")
 d.write_conf("limits { queue = many }")
 got = d.ctl("reload")

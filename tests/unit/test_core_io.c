@@ -42,6 +42,11 @@ clients_listen(struct gate *g, enum listen_kind kind, int fd,
 }
 
 void
+clients_unlisten(struct gate *g, enum listen_kind kind)
+{
+}
+
+void
 clients_drain(struct gate *g)
 {
 	n_drains++;
