@@ -139,6 +139,7 @@ struct gate {
 	uint32_t	 last_ticket;
 	uint32_t	 drain_seq;	/* of the master's DRAIN */
 	uint64_t	 drain_end_ns;	/* 0: no limit */
+	uint64_t	 leave_ns;	/* end then; 0: not yet */
 };
 
 /* NULL name: the first model.  NULL when there is none of that name. */

@@ -22,6 +22,8 @@
 /* How long the end of a drain waits for a reqlog that is away. */
 #define REQLOG_AWAY_NS	(2 * CLOCK_NS_PER_S)
 #define FLUSH_MS	500
+/* For the last answers to go out. */
+#define FAREWELL_NS	(CLOCK_NS_PER_S / 20)
 
 /* ---- reqlog ---- */
 
@@ -228,13 +230,24 @@ on_worker_word(struct gate *g, uint32_t id, bool is_gone)
 	links_check_idle(g);
 }
 
-static void
-quit(struct gate *g)
+static void __attribute__((noreturn))
+leave(struct gate *g)
 {
 	if (g->reqlog != NULL)
 		chan_flush(g->reqlog, FLUSH_MS);
 	chan_flush(g->master, FLUSH_MS);
 	exit(0);
+}
+
+/* At once, unless clients are still to be told why they get no answer. */
+static void
+quit(struct gate *g)
+{
+	if (g->requests.n == 0)
+		leave(g);
+	g->is_draining = true;
+	core_end_all(g, BM_EOVERLOAD, "the daemon has been stopped");
+	g->leave_ns = clock_now_ns() + FAREWELL_NS;
 }
 
 /* One case a message; M(X, x) declares the struct and decodes into it. */
@@ -380,6 +393,8 @@ check_drained(struct gate *g, uint64_t now_ns)
 void
 links_tick(struct gate *g, uint64_t now_ns)
 {
+	if (g->leave_ns != 0 && now_ns >= g->leave_ns)
+		leave(g);
 	core_deadlines(g, now_ns);
 	if (g->drain_seq != 0)
 		check_drained(g, now_ns);

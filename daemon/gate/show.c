@@ -17,6 +17,7 @@
 
 /* A worker says LOAD twice a second while it works. */
 #define LOAD_FRESH_NS	(2 * CLOCK_NS_PER_S)
+#define SHOWN_BYTES_MAX 4096	/* of a text of a request */
 
 /* ---- JSON ---- */
 
@@ -262,13 +263,57 @@ show_workers(struct gate *g, const struct show_procs *p, struct buf *out)
 		show_worker(w, worker_rss(p, w->id), now_ns, out);
 }
 
+/* The begin of a long text, whole characters; null when there is none. */
 static void
-show_request(const struct request *r, uint64_t now_ns, struct buf *out)
+set_begin(json_t *o, const char *key, struct slice s)
+{
+	if (s.n > SHOWN_BYTES_MAX) {
+		s.n = SHOWN_BYTES_MAX;
+		while (s.n > 0 && ((unsigned char)s.p[s.n] & 0xc0) == 0x80)
+			s.n--;
+	}
+	if (s.n == 0)
+		json_object_set_new(o, key, json_null());
+	else
+		set_slice(o, key, s);
+}
+
+/* What is not known before the end, and what the log is not to keep. */
+static void
+set_request_rest(const struct gate *g, const struct request *r,
+    uint64_t now_ns, json_t *o)
+{
+	bool is_kept = strcmp(g->conf.log_keep, "full") == 0;
+	uint64_t begun_ns = r->dispatched_ns != 0 ? r->dispatched_ns : now_ns;
+
+	set_int(o, "started_at", (uint64_t)r->arrived_unix_ms);
+	json_object_set_new(o, "finished_at", json_null());
+	set_str(o, "status", r->worker != NULL ? "running" : "queued");
+	json_object_set_new(o, "finish", json_null());
+	set_int(o, "cached_tokens", r->cached_tokens);
+	set_num(o, "queue_ms", clock_ms_between(r->arrived_ns, begun_ns));
+	set_num(o, "prefill_ms", r->first_output_ns == 0 ? 0 :
+	    clock_ms_between(begun_ns, r->first_output_ns));
+	set_num(o, "decode_ms", r->first_output_ns == 0 ? 0 :
+	    clock_ms_between(r->first_output_ns, now_ns));
+	set_num(o, "ttft_ms", r->first_output_ns == 0 ? 0 :
+	    clock_ms_between(r->arrived_ns, r->first_output_ns));
+	set_begin(o, "prompt", is_kept ? slice_of(r->prompt) :
+	    (struct slice){ 0 });
+	set_begin(o, "output", is_kept ? (struct slice){
+	    (const char *)r->output.data, r->output.len } :
+	    (struct slice){ 0 });
+	set_begin(o, "params", slice_of(r->params));
+}
+
+static void
+show_request(const struct gate *g, const struct request *r, uint64_t now_ns,
+    struct buf *out)
 {
 	json_t *o = json_object();
 
 	set_str(o, "id", r->uuid);
-	set_str(o, "tenant", r->tenant);
+	set_begin(o, "tenant", slice_of(r->tenant));
 	set_str(o, "client", r->client);
 	set_str(o, "protocol", r->protocol);
 	set_str(o, "endpoint", r->endpoint);
@@ -281,6 +326,7 @@ show_request(const struct request *r, uint64_t now_ns, struct buf *out)
 	set_int(o, "prompt_tokens", r->prompt_tokens);
 	set_int(o, "completion_tokens", r->n_generated);
 	set_int(o, "retries", r->n_retries);
+	set_request_rest(g, r, now_ns, o);
 	put_line(out, o);
 }
 
@@ -305,7 +351,7 @@ show_requests(struct gate *g, struct buf *out)
 		all[n++] = r;
 	qsort(all, n, sizeof(struct request *), by_arrival);
 	for (size_t i = 0; i < n; i++)
-		show_request(all[i], now_ns, out);
+		show_request(g, all[i], now_ns, out);
 	free(all);
 }
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """One row for every request, however it ends, under the id that the client was told."""
 import os
+import sqlite3
 import sys
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 from bm import *
@@ -53,6 +54,11 @@ c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=PATIENCE)
 c.request("POST", "/v1/completions", json.dumps({**LONG, "stream": True}), KEY)
 answer = c.getresponse()
 answer.readline()
+shown = d.json("show", "requests")
+columns = set(d.sql("SELECT * FROM requests LIMIT 1")[0])
+t.ok(len(shown) == 1 and columns <= set(shown[0]) and shown[0]["prompt"] == "Once" and
+     shown[0]["id"] == answer.getheader("x-request-id") and shown[0]["finish"] is None,
+     "show requests has the columns of the table", shown)
 got, r = post("/v1/completions", LONG)
 t.equal((got, r.get("status"), r.get("worker")), (429, "queue_full", None), "a full queue")
 answer.close()
@@ -86,6 +92,36 @@ line.raw(b'generate id=q prompt="Once" max_tokens=3\nquit\nping\n')
 got = [line.read(), line.read()]
 t.ok(got[0].startswith("done id=q ") and got[1] == "", "quit waits for what runs", got)
 line.close()
+
+# An operator who does not wait
+last = []
+begun = threading.Event()
+
+
+def stream(path, body, on_event):
+    c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=PATIENCE)
+    c.request("POST", path, json.dumps({**body, "stream": True}), KEY)
+    r = c.getresponse()
+    for line in r:
+        on_event(line)
+        last.append(line.decode())
+    last.insert(0, r.getheader("x-request-id"))
+    c.close()
+
+
+thread = threading.Thread(target=stream, args=("/v1/completions", LONG, lambda e: begun.set()))
+thread.start()
+begun.wait(PATIENCE)
+t.equal(d.ctl("stop", "--now").returncode, 0, "stop --now")
+thread.join()
+t.ok('"code":"overloaded"' in "".join(last[1:]), "a stream that is cut off is told why", last[-3:])
+t.equal(d.process.wait(PATIENCE), 0, "the daemon ends")
+db = sqlite3.connect(os.path.join(d.state, "requests.db"))
+t.equal(db.execute("SELECT status FROM requests WHERE id = ?", last[:1]).fetchall(), [("overloaded",)],
+        "and its row is written")
+t.equal(db.execute("SELECT uid FROM events WHERE kind = 'stop'").fetchall(), [(os.getuid(),)],
+        "who stopped it is an event")
+db.close()
 
 d.stop(t)
 t.done()
