@@ -96,6 +96,19 @@ scratch_rows(struct model_run *r, size_t n)
 	return scratch(r, r->max_rows, n * sizeof(float));
 }
 
+/* By far the most when a file names a vast context, and hardly ever used to
+ * the end; calloc leaves what is not used untouched. */
+static float *
+scratch_scores(struct model_run *r)
+{
+	size_t n = (size_t)pool_n_threads(r->pool) * r->max_pos;
+	float *p = try_calloc(n, sizeof(*p));
+
+	r->failed |= p == NULL;
+	r->n_bytes += n * sizeof(*p);
+	return p;
+}
+
 static void
 alloc_scratch(struct model_run *r)
 {
@@ -113,8 +126,7 @@ alloc_scratch(struct model_run *r)
 	r->gate = scratch_rows(r, h->n_ff);
 	r->up = scratch_rows(r, h->n_ff);
 	r->cos_sin = scratch_rows(r, h->rope.n_rot);
-	r->scores = scratch(r, (size_t)pool_n_threads(r->pool),
-	    r->max_pos * sizeof(float));
+	r->scores = scratch_scores(r);
 	r->q8 = scratch(r, r->max_rows, act_row_bytes(ACT_Q8, widest));
 	r->q8k = scratch(r, r->max_rows, act_row_bytes(ACT_Q8K, widest));
 	if (h->n_expert > 0 && experts_run_init(&r->experts, h, r->max_rows,

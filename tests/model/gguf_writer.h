@@ -50,6 +50,7 @@ void	 gw_vocab(struct gguf_writer *w, const char *skip);
 /* A whole llama model of one layer and some 9 KB. */
 void	 gw_small_model(struct buf *out);
 /* The same with what `more` adds; NULL adds nothing. */
-void	 gw_small_model_with(struct buf *out, void (*more)(struct gguf_writer *));
+void	 gw_small_model_with(struct buf *out,
+	    void (*more)(struct gguf_writer *));
 
 #endif

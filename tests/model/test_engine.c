@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -554,6 +555,44 @@ teardown(void **state)
 	return 0;
 }
 
+static size_t
+resident_bytes(void)
+{
+	unsigned long total, resident;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu %lu", &total, &resident), 2);
+	fclose(f);
+	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A file may name a context that nobody will ever fill. */
+static void
+room_for_a_long_context_is_free(void **state)
+{
+	const struct model_desc *d = model_desc(model);
+	const int n_threads = 8;
+	const size_t n_tokens = (size_t)1 << 24;
+	struct cause cause;
+	struct pool *pool = NULL;
+	struct kv_pool *kv = NULL;
+	struct model_run *run = NULL;
+	size_t before;
+
+	assert_int_equal(pool_new(&pool, n_threads, &cause), 0);
+	before = resident_bytes();
+	assert_int_equal(kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim,
+	    n_tokens / KV_PAGE, &kv, &cause), 0);
+	assert_int_equal(model_run_new(model, pool, kv, 1, &run, &cause), 0);
+	assert_true(model_run_bytes(run) >= n_tokens * sizeof(float) *
+	    (size_t)n_threads);
+	assert_true(resident_bytes() - before < model_run_bytes(run) / 4);
+	model_run_free(&run);
+	kv_pool_free(&kv);
+	pool_free(&pool);
+}
+
 int
 main(void)
 {
@@ -568,6 +607,7 @@ main(void)
 		cmocka_unit_test(echo_comes_with_the_first_token),
 		cmocka_unit_test(logprobs_go_with_the_tokens),
 		cmocka_unit_test(long_prompts_freeze_nobody),
+		cmocka_unit_test(room_for_a_long_context_is_free),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
