@@ -241,8 +241,10 @@ admit(struct engine *e)
 		activate(e, r);
 		if (!r->is_started)
 			reply_started(e->conf.send, r);
-		if (r->finish != FINISH_NONE)
+		if (r->finish != FINISH_NONE) {
+			reply_text(e->conf.send, r);
 			end_run(e, r, 0);
+		}
 	}
 }
 

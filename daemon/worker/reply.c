@@ -64,6 +64,16 @@ put_logprobs(const struct run *r, struct buf *out)
 }
 
 void
+reply_text(engine_send_fn send, struct run *r)
+{
+	struct msg_out m = { .text = { (char *)r->text.data, r->text.len } };
+
+	if (r->text.len > 0)
+		send(r->link, MSG_OUT, r->id, &m);
+	buf_clear(&r->text);
+}
+
+void
 reply_out(engine_send_fn send, struct run *r)
 {
 	struct msg_out m = { .text = { (char *)r->text.data, r->text.len } };

@@ -20,6 +20,8 @@ void	 reply_refused(engine_send_fn send, void *link, uint64_t id, int code,
  * whoever resumes from these tokens must know that this text is out.
  */
 void	 reply_out(engine_send_fn send, struct run *r);
+/* The text of a run that ends without a token: an echo alone. */
+void	 reply_text(engine_send_fn send, struct run *r);
 /* code 0: the run's finish says how. */
 void	 reply_ended(engine_send_fn send, const struct run *r, int code);
 

@@ -97,6 +97,11 @@ used = {re.sub(r"(_bucket|_sum|_count)$", "", re.split(r"[{ ]", line)[0]) for li
         if line and not line.startswith("#")}
 t.ok(all(u in typed or any(u.startswith(x) for x in typed) for u in used), "every metric has its TYPE", used - typed)
 
+for streamed in (False, True):
+    body = {"prompt": "Once upon", "max_tokens": 0, "echo": True}
+    got = d.stream_text(**body) if streamed else d.complete(**body)["choices"][0]["text"]
+    t.equal(got, "Once upon", f"an echo alone{', streamed' if streamed else ''}")
+
 # What the operator sees
 status = d.status()
 t.ok(STATUS <= set(status), "show status has the contract's fields", STATUS - set(status))
