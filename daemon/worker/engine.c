@@ -383,8 +383,9 @@ static void
 deliver(struct engine *e, struct run *r)
 {
 	if (r->code != 0) {
-		log_warnx("run %llu: the logits leave no token to choose",
-		    (unsigned long long)r->id);
+		if (r->code == BM_EINTERNAL)
+			log_warnx("run %llu: the logits are no numbers",
+			    (unsigned long long)r->id);
 		end_run(e, r, r->code);
 		return;
 	}

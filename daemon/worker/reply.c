@@ -34,7 +34,8 @@ reply_ended(engine_send_fn send, const struct run *r, int code)
 	uint64_t now = clock_now_ns();
 	uint64_t first = r->first_ns != 0 ? r->first_ns : now;
 	struct msg_ended m = { .code = code,
-	    .text = slice_of(code == 0 ? "" : err_text(code)),
+	    .text = slice_of(code == 0 ? "" : code == BM_EBADREQ ?
+	    "logit_bias leaves no token to choose" : err_text(code)),
 	    .finish = (uint8_t)(code == 0 ? r->finish : FINISH_NONE),
 	    .prompt_tokens = (uint32_t)r->n_prompt,
 	    .completion_tokens = (uint32_t)run_n_generated(r),

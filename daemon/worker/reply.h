@@ -22,7 +22,7 @@ void	 reply_refused(engine_send_fn send, void *link, uint64_t id, int code,
 void	 reply_out(engine_send_fn send, struct run *r);
 /* The text of a run that ends without a token: an echo alone. */
 void	 reply_text(engine_send_fn send, struct run *r);
-/* code 0: the run's finish says how. */
+/* code 0: the run's finish says how; BM_EBADREQ: it banned every token. */
 void	 reply_ended(engine_send_fn send, const struct run *r, int code);
 
 #endif

@@ -354,8 +354,11 @@ sample_token(const struct sample_params *p, const struct sample_history *h,
 	    .temperature = (double)p->temperature };
 	double uniform;
 
-	if (!is_sound(l, n) || l[best] == -INFINITY)
+	if (!is_sound(l, n))
 		return BM_EINTERNAL;
+	if (l[best] == -INFINITY)
+		return logits[kern->argmax(logits, n)] == -INFINITY ?
+		    BM_EINTERNAL : BM_EBADREQ;
 	if (!(p->temperature > 0)) {
 		*token = (uint32_t)best;
 		return 0;

@@ -57,8 +57,8 @@ struct sample_scratch {
 void	 sample_scratch_init(struct sample_scratch *s, size_t n_vocab);
 void	 sample_scratch_fini(struct sample_scratch *s);
 
-/* 0, or BM_EINTERNAL when the logits leave nothing to choose from (NaN, an
- * infinity, everything banned). */
+/* 0, BM_EBADREQ when logit_bias bans everything, or BM_EINTERNAL when the
+ * logits are not numbers to choose by (NaN, an infinity). */
 int	 sample_token(const struct sample_params *p,
 	    const struct sample_history *h, const float *logits,
 	    struct sample_scratch *s, uint32_t *token) BM_MUST_CHECK;

@@ -333,6 +333,34 @@ unsound_logits_are_an_error(void **state)
 	}
 }
 
+/* That is the request's fault, not the model's. */
+static void
+banning_everything_is_a_bad_request(void **state)
+{
+	static uint32_t tokens[N];
+	static float values[N], logits[N];
+	struct sample_history h = { NULL, 0, 0 };
+	struct sample_params p[] = { greedy, neutral };
+	uint32_t token;
+
+	falling(logits, 0.5f);
+	for (size_t i = 0; i < N; i++) {
+		tokens[i] = (uint32_t)i;
+		values[i] = -INFINITY;
+	}
+	for (size_t i = 0; i < N_ELEMENTS(p); i++) {
+		p[i].bias_tokens = tokens;
+		p[i].bias_values = values;
+		p[i].n_bias = N;
+		assert_int_equal(sample_token(&p[i], &h, logits, &scratch,
+		    &token), BM_EBADREQ);
+		p[i].n_bias = N - 1;
+		assert_int_equal(sample_token(&p[i], &h, logits, &scratch,
+		    &token), 0);
+		assert_int_equal(token, N - 1);
+	}
+}
+
 static void
 logprobs_are_of_the_raw_logits(void **state)
 {
@@ -368,6 +396,7 @@ main(void)
 		cmocka_unit_test(top_p_reaches_as_far_as_it_must),
 		cmocka_unit_test(min_p_is_relative_to_the_best),
 		cmocka_unit_test(unsound_logits_are_an_error),
+		cmocka_unit_test(banning_everything_is_a_bad_request),
 		cmocka_unit_test(logprobs_are_of_the_raw_logits),
 	};
 
