@@ -86,8 +86,23 @@ n_ready(const struct gate *g, const struct gate_model *m)
 	return n;
 }
 
+static double
+kv_usage(const struct gate *g, const struct gate_model *m)
+{
+	const struct gate_worker *w;
+	uint64_t used = 0, all = 0;
+
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (w->model != m || !w->is_ready)
+			continue;
+		used += w->kv_pages_used;
+		all += w->kv_pages;
+	}
+	return all == 0 ? 0 : (double)used / (double)all;
+}
+
 enum value { V_RUNNING, V_QUEUED, V_WORKERS, V_WORKERS_READY, V_MEMORY,
-    V_PROMPT_TOKENS, V_COMPLETION_TOKENS };
+    V_KV_USAGE, V_PROMPT_TOKENS, V_COMPLETION_TOKENS };
 
 static const struct {
 	enum value	 value;
@@ -102,6 +117,8 @@ static const struct {
 	{ V_WORKERS_READY, "workers", "gauge", "Worker processes ready." },
 	{ V_MEMORY, "model_memory_bytes", "gauge",
 	    "Weights, cache and scratch memory of one worker." },
+	{ V_KV_USAGE, "kv_cache_usage_ratio", "gauge",
+	    "Share of the key/value cache in use, of all workers." },
 	{ V_PROMPT_TOKENS, "prompt_tokens_total", "counter",
 	    "Tokens of prompts." },
 	{ V_COMPLETION_TOKENS, "completion_tokens_total", "counter",
@@ -122,6 +139,8 @@ value_of(const struct gate *g, const struct gate_model *m, enum value v)
 		return (double)n_ready(g, m);
 	case V_MEMORY:
 		return (double)m->memory_bytes;
+	case V_KV_USAGE:
+		return kv_usage(g, m);
 	case V_PROMPT_TOKENS:
 		return (double)m->prompt_tokens;
 	case V_COMPLETION_TOKENS:
@@ -212,7 +231,7 @@ metrics_write(struct gate *g, struct buf *out)
 	    "Requests run again because their worker ended.",
 	    (double)g->stats->retries_total);
 	plain(out, "workers_lost_total", "counter",
-	    "Worker links that ended.", (double)g->stats->workers_lost_total);
+	    "Workers that ended unasked.", (double)g->stats->workers_lost_total);
 	plain(out, "log_ok", "gauge", "1 while the request log is written.",
 	    log_ok);
 	plain(out, "log_pending_rows", "gauge",

@@ -247,7 +247,8 @@ show_worker(const struct gate_worker *w, uint64_t rss_bytes, uint64_t now_ns,
 	set_int(o, "rss_bytes", rss_bytes);
 	set_int(o, "restarts", w->restarts);
 	set_str(o, "cpu_level", w->cpu_level);
-	set_num(o, "uptime_s", (double)MEM_MAX(age_ms, (int64_t)0) / 1000);
+	set_num(o, "uptime_s", w->pid == 0 ? 0 :
+	    (double)MEM_MAX(age_ms, (int64_t)0) / 1000);
 	set_int(o, "kv_pages_used", w->kv_pages_used);
 	set_int(o, "kv_pages", w->kv_pages);
 	put_line(out, o);

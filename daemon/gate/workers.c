@@ -160,7 +160,10 @@ worker_close(struct chan *c, int err, void *arg)
 	/* A killed worker's link is reset; the master tells of its death. */
 	if (err != 0 && err != -ECONNRESET)
 		log_warnx("worker %u: link failed: %s", w->id, err_text(err));
-	g->stats->workers_lost_total++;
+	/* Not those that were sent away. */
+	if (!w->is_draining && !g->is_draining &&
+	    (w->model == NULL || !w->model->is_going))
+		g->stats->workers_lost_total++;
 	worker_unlink(g, w);
 	links_check_idle(g);
 }

@@ -45,6 +45,21 @@ cpus = len(os.sched_getaffinity(0))
 threads = d.json("show", "models")[0]["threads"]
 t.ok(1 <= threads <= max(1, cpus // 2), "two workers share the CPUs", f"{threads} threads of {cpus} CPUs")
 
+
+
+def metric(name):
+    lines = d.request("GET", "/metrics")[2].splitlines()
+    return [float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name]
+
+
+t.equal(d.ctl("workers", "tale", "1").returncode, 0, "a worker is sent away")
+t.ok(wait_until(lambda: len(d.children("worker")) == 1), "and ends")
+t.equal(metric("bigmodel_workers_lost_total"), [0], "which is no loss")
+d.kill_child("worker")
+t.ok(wait_until(lambda: metric("bigmodel_workers_lost_total") == [1]), "a killed one is")
+t.ok(0 <= metric("bigmodel_kv_cache_usage_ratio")[0] <= 1, "the cache's usage")
+d.ctl("workers", "tale", "2")
+
 # Off and on again by reload
 port = d.port
 d.write_conf('listen { http = "off" }\nmodel tale { path = "%s" workers = 2 }' % TALE)
