@@ -44,7 +44,7 @@ build() { # folder
 tests() { # folder, variables for make...
     local dir=$work/$1 log=$work/$1.check.log counts
     shift
-    (cd "$dir" && make check "$@") >"$log" 2>&1
+    (cd "$dir" && make -j"$jobs" check "$@") >"$log" 2>&1
     grep -E '^(FAIL|ERROR|XPASS):' "$log"
     grep -E '^SKIP:' "$log" | sort | uniq -c | sort -rn | head -n 20
     for word in PASS FAIL ERROR XPASS XFAIL SKIP; do

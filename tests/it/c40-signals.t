@@ -8,6 +8,7 @@ from bm import *
 
 t = Tap()
 CLIENTS = 16
+LONG = 150 if SANITIZED else 400
 log = tempfile.mkdtemp()
 conf = ('listen { http = "127.0.0.1:0" }\nlog { file = "%s/bm.log" }\nlimits { queue = %%d }\n'
         'model tale { path = "%s" workers = %%d }\n' % (log, TALE))
@@ -17,14 +18,14 @@ t.ok(all(isinstance(w, str) for w in want), "an undisturbed run", want)
 workers = d.children("worker")
 
 
-def storm(during):
-    """Sixteen streams; during() runs once the first has begun."""
-    begun = threading.Event()
+def storm(during, tokens=100):
+    """Sixteen streams; during() runs once all have begun, since one that comes after SIGTERM is refused, and rightly."""
+    begun = set()
     results = []
     run = threading.Thread(target=lambda: results.extend(in_threads(CLIENTS, lambda i: d.stream_text(
-        f"The {i}", lambda e: begun.set(), max_tokens=100, seed=i, ignore_eos=True))))
+        f"The {i}", lambda e: begun.add(i), max_tokens=tokens, seed=i, ignore_eos=True))))
     run.start()
-    begun.wait(PATIENCE)
+    wait_until(lambda: len(begun) == CLIENTS or not run.is_alive())
     during()
     run.join()
     return results
@@ -70,22 +71,10 @@ def term():
     c.close()
 
 
-want = in_threads(CLIENTS, lambda i: d.stream_text(f"The {i}", max_tokens=400, seed=i, ignore_eos=True))
+want = in_threads(CLIENTS, lambda i: d.stream_text(f"The {i}", max_tokens=LONG, seed=i, ignore_eos=True))
 
 
-def storm_long(during):
-    begun = set()  # all of them: one that comes after the signal is refused, and rightly
-    results = []
-    run = threading.Thread(target=lambda: results.extend(in_threads(CLIENTS, lambda i: d.stream_text(
-        f"The {i}", lambda e: begun.add(i), max_tokens=400, seed=i, ignore_eos=True))))
-    run.start()
-    wait_until(lambda: len(begun) == CLIENTS or not run.is_alive())
-    during()
-    run.join()
-    return results
-
-
-t.equal(storm_long(term), want, "SIGTERM: running requests finish")
+t.equal(storm(term, LONG), want, "SIGTERM: running requests finish")
 t.equal(seen, {"readyz": 404, "livez": 200, "new": 503, "line": "overloaded"}, "while draining, new ones are refused")
 t.equal(d.process.wait(PATIENCE), 0, "and the daemon ends with status 0")
 left = [x for x in os.listdir(d.state) if x.endswith(".sock")]
