@@ -484,6 +484,10 @@ core_frame(struct gate *g, struct gate_worker *w, const struct frame *f)
 	} else if (f->type == MSG_OUT && msg_get_out(f->body, &out) == 0) {
 		hold(r);
 		on_out(g, r, &out);
+		/* Between two looks of core_deadlines. */
+		if (!r->is_over && r->deadline_ns != 0 &&
+		    clock_now_ns() >= r->deadline_ns)
+			request_fail(g, r, BM_ETIMEOUT, NULL, 0);
 		release(r);
 	} else if (f->type == MSG_ENDED &&
 	    msg_get_ended(f->body, &ended) == 0) {

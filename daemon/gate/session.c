@@ -578,15 +578,22 @@ do_auth(struct tag *t, json_t *o, struct cause *cause)
 	const json_t *key = json_object_get(o, "key");
 	const struct conf_tenant *tenant;
 	struct session *s = t->s;
+	struct slice shown = { .p = json_string_value(key),
+	    .n = json_string_length(key) };
 	bool is_needed = false;
+	char digits[24];
 
-	if (!json_is_string(key))
+	/* A bare key may happen to be a number. */
+	if (json_is_integer(key)) {
+		snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT,
+		    json_integer_value(key));
+		shown = slice_of(digits);
+	} else if (!json_is_string(key)) {
 		return cause_set(cause, BM_EBADREQ,
 		    "key must be a string, in quotes where it "
-		    "reads as a number");
-	tenant = gate_tenant(s->g, (struct slice){
-	    .p = json_string_value(key), .n = json_string_length(key) },
-	    &is_needed);
+		    "reads as JSON");
+	}
+	tenant = gate_tenant(s->g, shown, &is_needed);
 	if (tenant == NULL && is_needed)
 		return cause_set(cause, BM_ENOAUTH, "no tenant has that key");
 	free(s->tenant);

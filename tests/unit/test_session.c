@@ -234,6 +234,8 @@ keys(void **state)
 	expect_part("model name=tale");
 	say("auth key=wrong\n");
 	expect_part("error code=unauthorized");
+	say("auth key=12\nauth key=[12]\n");
+	expect_part("error code=unauthorized");
 	say("auth key=secret\n");
 	expect("done\n");
 	say("generate prompt=a\n");
