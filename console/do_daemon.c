@@ -24,6 +24,7 @@
 
 #define ANSWER_MS	30000	/* of commands that only read */
 #define WAIT_MS		60000	/* of "wait ready" */
+#define WAIT_GRACE_MS	1000	/* for the daemon to say why not */
 #define RETRY_MS	50
 #define ARGS_MAX	250	/* what a line of the daemon takes */
 
@@ -242,10 +243,10 @@ wait_try(struct job *j, uint64_t left_ms, struct cause *cause)
 {
 	const char *words[] = { "wait", "ready", "--timeout", j->made };
 
-	/* Whole seconds, rounded up; our own limit is the exact one. */
-	snprintf(j->made, 24, "%" PRIu64, (left_ms + 999) / 1000);
-	return client_run(j->path, words, 4, left_ms, &j->progress, on_line,
-	    j, cause);
+	/* The daemon knows what it still waits for, so it speaks first. */
+	snprintf(j->made, 24, "%" PRIu64 "ms", left_ms);
+	return client_run(j->path, words, 4, left_ms + WAIT_GRACE_MS,
+	    &j->progress, on_line, j, cause);
 }
 
 /* The daemon may not be there yet, or its gate may be starting anew. */

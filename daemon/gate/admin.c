@@ -7,6 +7,7 @@
 
 #include "gate/admin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -331,6 +332,20 @@ do_cancel(struct admin *a)
 }
 
 static void
+say_unready(struct admin *a)
+{
+	const struct gate_model *m = gate_unready_model(a->gate);
+	char text[512];
+
+	if (m == NULL)
+		snprintf(text, sizeof(text), "no model is loaded");
+	else
+		snprintf(text, sizeof(text), "model %s is %s%s%s", m->name,
+		    m->state, m->reason[0] != '\0' ? ": " : "", m->reason);
+	finish(a, BM_ETIMEOUT, text);
+}
+
+static void
 wait_more(struct admin *a)
 {
 	if (gate_is_ready(a->gate))
@@ -338,7 +353,7 @@ wait_more(struct admin *a)
 	else if (a->gate->is_draining)
 		finish(a, BM_EOVERLOAD, "the daemon is shutting down");
 	else if (clock_now_ns() >= a->end_ns)
-		finish(a, BM_ETIMEOUT, "not every model is ready yet");
+		say_unready(a);
 	else
 		a->host->later(a, WAIT_MS);
 }

@@ -55,21 +55,28 @@ has_ready_worker(const struct gate *g, const struct gate_model *m)
 	return false;
 }
 
+const struct gate_model *
+gate_unready_model(const struct gate *g)
+{
+	const struct gate_model *m;
+
+	TAILQ_FOREACH(m, &g->models, entry) {
+		if (!m->is_going && !has_ready_worker(g, m))
+			return m;
+	}
+	return NULL;
+}
+
 bool
 gate_is_ready(const struct gate *g)
 {
 	const struct gate_model *m;
 	size_t n = 0;
 
-	if (g->is_draining)
+	if (g->is_draining || gate_unready_model(g) != NULL)
 		return false;
-	TAILQ_FOREACH(m, &g->models, entry) {
-		if (m->is_going)
-			continue;
-		if (!has_ready_worker(g, m))
-			return false;
-		n++;
-	}
+	TAILQ_FOREACH(m, &g->models, entry)
+		n += !m->is_going;
 	return n > 0;
 }
 

@@ -146,6 +146,8 @@ struct gate {
 struct gate_model	*gate_model_find(struct gate *g, const char *name);
 /* Is every model ready (and at least one there) and the daemon not draining? */
 bool			 gate_is_ready(const struct gate *g);
+/* The first model that keeps it from being so; NULL: none, or none there. */
+const struct gate_model *gate_unready_model(const struct gate *g);
 /* The tenant whose key this is; NULL when none.  *needed tells whether any
  * tenant has a key, that is, whether clients must show one. */
 const struct conf_tenant *gate_tenant(const struct gate *g, struct slice key,

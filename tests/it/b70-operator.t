@@ -25,6 +25,7 @@ for name, text, code, words in (
         ("a model that is not there", 'log { keep = none }\nmodel a {\n path = "/none.gguf"\n}\n', 2,
          "b.conf:3: model a: /none.gguf: No such file"),
         ("a model that can't be loaded", f'model a {{\n path = "{cut}"\n}}\n', 2, "b.conf:2: model a: cut.gguf: tensor"),
+        ("no worker", f'model a {{\n path = "{TALE}"\n workers = 0\n}}\n', 2, "b.conf:3: model.workers"),
         ("all is well", f'model a {{ path = "{TALE}" }}\n', 0, "ok: 1 model\n")):
     got = check(text)
     t.ok(got[0] == code and words in got[1], f"--check: {name}", got)
@@ -85,6 +86,19 @@ line.close()
 d.write_conf(f'listen {{ http = "127.0.0.1:{port}" }}\nmodel tale {{ path = "{TALE}" workers = 2 }}')
 t.equal(d.ctl("reload").returncode, 0, "HTTP is turned on again")
 t.ok(wait_until(lambda: not refuses(), 10) and d.request("GET", "/livez")[0] == 200, "and answers")
+
+got = d.ctl("load", "two", TALE)
+t.ok(got.returncode == 0, "a second model", got.stderr)
+for name in ("two", "tale"):
+    d.ctl("unload", name)
+got = d.ctl("wait", "ready", "--timeout", "0.2")
+t.ok(got.returncode == 4 and "no model is loaded" in got.stderr, "wait ready says what it waits for", got.stderr)
+d.write_conf(f'model tale {{ path = "{TALE}" }}\nmodel cut {{ path = "{cut}" }}')
+d.ctl("reload")
+wait_until(lambda: [m["state"] for m in d.json("show", "models")] == ["ready", "failed"])
+got = d.ctl("wait", "ready", "--timeout", "0.2")
+t.ok(got.returncode == 4 and "model cut is failed: cut.gguf: tensor" in got.stderr,
+     "and names a model that failed", got.stderr)
 
 d.stop(t)
 shutil.rmtree(top)
