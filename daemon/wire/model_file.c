@@ -63,8 +63,8 @@ open_part(const char *path, struct cause *cause)
 	/* A pipe in its place must not make us wait. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1) {
-		r = -errno;
-		return cause_set(cause, r, "%s: %s", path, err_text(r));
+		r = errno == ENOENT ? BM_ENOTFOUND : -errno;
+		return cause_set(cause, r, "%s: %s", path, strerror(errno));
 	}
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
 		r = cause_set(cause, BM_EFORMAT, "%s: not a regular file",

@@ -87,9 +87,9 @@ if live:
     t.equal(c.until_done("x")[-1]["code"], "cancelled", "its client is told")
 t.equal(d.ctl("cancel", "0192f0c4-0000-7000-8000-000000000000").returncode, 1, "cancel of nobody")
 c.close()
-events = d.json("show", "events")
-t.ok({"load", "unload", "workers"} <= {e["kind"] for e in events} and
-     any(e["uid"] == os.getuid() for e in events), "show events: who did what", events)
+events = lambda: d.json("show", "events")
+t.ok(wait_until(lambda: {"load", "unload", "workers", "cancel"} <= {e["kind"] for e in events()}) and
+     any(e["uid"] == os.getuid() for e in events()), "show events: who did what", events())
 got = subprocess.run(["nc", "-N", "-U", os.path.join(d.state, "admin.sock")], input="show models\nnonsense\n", text=True,
                      capture_output=True)
 lines = got.stdout.splitlines()
