@@ -40,6 +40,8 @@ int	 do_inspect(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
 int	 do_logits(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
+int	 do_quantize(const struct ctl *ctl, const struct command *cmd,
+	    const char *const *args, size_t n_args);
 int	 do_tokenize(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
 int	 do_detokenize(const struct ctl *ctl, const struct command *cmd,

@@ -126,6 +126,8 @@ doer_of(const struct command *cmd)
 		return do_inspect;
 	case CMD_ID_LOGITS:
 		return do_logits;
+	case CMD_ID_QUANTIZE:
+		return do_quantize;
 	case CMD_ID_TOKENIZE:
 		return do_tokenize;
 	case CMD_ID_DETOKENIZE:

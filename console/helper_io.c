@@ -179,7 +179,14 @@ int
 helper_ask(struct helper *h, enum msg_type type, const void *m,
     struct cause *cause)
 {
-	int r = sync_send(&h->io, type, ++h->seq, 0, m, -1);
+	return helper_ask_fd(h, type, m, -1, cause);
+}
+
+int
+helper_ask_fd(struct helper *h, enum msg_type type, const void *m, int fd,
+    struct cause *cause)
+{
+	int r = sync_send(&h->io, type, ++h->seq, 0, m, fd);
 
 	/* A worker that has gone may have said why: helper_next finds out. */
 	if (r == 0 || r == BM_EWORKER)

@@ -32,6 +32,9 @@ void	 helper_stop(struct helper *h);
 /* Send a question (a struct msg_X of that type). */
 int	 helper_ask(struct helper *h, enum msg_type type, const void *m,
 	    struct cause *cause) BM_MUST_CHECK;
+/* The same with a descriptor, which stays the caller's. */
+int	 helper_ask_fd(struct helper *h, enum msg_type type, const void *m,
+	    int fd, struct cause *cause) BM_MUST_CHECK;
 /*
  * The next frame of the answer, valid until the next call.  A RESULT that
  * tells a failure is returned as that code with its sentence; MSG_RESULT with

@@ -27,6 +27,7 @@
 #include "worker/engine.h"
 #include "worker/load.h"
 #include "worker/offline.h"
+#include "worker/quantize.h"
 #include "worker/text.h"
 
 #define UP_FD		3
@@ -211,6 +212,20 @@ on_peer(struct worker *w, const struct frame *f)
 /* ---- the master, or the console ---- */
 
 static void
+on_quantize(struct worker *w, const struct frame *f)
+{
+	struct msg_quantize m;
+	int r = msg_get_quantize(f->body, &m);
+
+	if (r == 0) {
+		offline_quantize(w->up, f->seq, f->id, &w->l, &m, f->fd);
+		return;
+	}
+	close(f->fd);
+	chan_send_result(w->up, f->seq, f->id, r, NULL);
+}
+
+static void
 on_model_part(struct worker *w, const struct frame *f)
 {
 	struct msg_model_part m;
@@ -291,6 +306,9 @@ on_up_frame(struct chan *c, const struct frame *f, void *arg)
 	case MSG_INSPECT:
 		offline_inspect(c, f->seq, f->id, &w->l);
 		break;
+	case MSG_QUANTIZE:
+		on_quantize(w, f);
+		break;
 	case MSG_QUIT:
 		w->quit = true;
 		break;
@@ -356,9 +374,10 @@ static void
 ignore_signals(void)
 {
 	/* The terminal's and the system's signals go to every process; the
-	 * master decides and says QUIT. */
+	 * master decides and says QUIT.  Files that grow too large are an
+	 * error like any other. */
 	static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE, SIGTERM,
-	    SIGUSR1 };
+	    SIGUSR1, SIGXFSZ };
 
 	for (size_t i = 0; i < N_ELEMENTS(ignored); i++)
 		signal(ignored[i], SIG_IGN);
