@@ -14,6 +14,12 @@
 #include "kernels/half.h"
 #include "kernels/quant/quant.h"
 
+/* As bits: infinity, with all NaNs above; and 2^32, which is beyond what any
+ * block with half-precision scales holds and below what makes the searches'
+ * sums overflow. */
+#define INFINITE	0x7f800000
+#define HUGE_32		0x4f800000
+
 static const quant_block_fn blocks[TYPE_LIMIT] = {
 	[TYPE_Q4_0] = quant_q4_0,
 	[TYPE_Q4_1] = quant_q4_1,
@@ -36,15 +42,16 @@ quantize_fits(enum tensor_type t, size_t n)
 	return n > 0 && n % type_info(t)->block_n == 0;
 }
 
-/* No infinity and no NaN.  The loop has no exit so that it is vectorised. */
+/* No value whose bits, without the sign, are limit or more.  The loop has no
+ * exit so that it is vectorised. */
 static bool
-is_finite(const float *x, size_t n)
+are_below(const float *x, size_t n, uint32_t limit)
 {
 	int bad = 0;
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		bad |= (f32_bits(x[i]) & 0x7f800000) == 0x7f800000;
+		bad |= (f32_bits(x[i]) & 0x7fffffff) >= limit;
 	return !bad;
 }
 
@@ -112,9 +119,10 @@ int
 quantize_row(enum tensor_type t, const float *x, const float *importance,
     void *out, size_t n)
 {
+	bool is_float = t == TYPE_F32 || t == TYPE_F16 || t == TYPE_BF16;
 	bool fits;
 
-	if (!is_finite(x, n))
+	if (!are_below(x, n, is_float || t == TYPE_MXFP4 ? INFINITE : HUGE_32))
 		return BM_ELIMIT;
 	switch (t) {
 	case TYPE_F32:
