@@ -10,11 +10,13 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "kernels/quant/lanes.h"
 #include "kernels/quant/quant.h"
 #include "kernels/ref/ref.h"
 
 #define SUB_N		32
 #define N_TRIES		7	/* scales to either side of the first */
+#define N_GROUPS	((2 * N_TRIES + 2) / N_LANES)
 /* Twice the table's ends, and the room between. */
 #define LOW2		(2 * -127)
 #define HIGH2		(2 * 113)
@@ -24,16 +26,23 @@
  * between neighbours of the table are multiples of a half, so the whole number
  * below 2 v decides.
  */
-#define FROM(twice) (twice) - LOW2
+#define STEPS \
+	S(LOW2, -232, 0, -127) S(-231, -188, 1, -104) S(-187, -149, 2, -83) \
+	S(-148, -115, 3, -65) S(-114, -85, 4, -49) S(-84, -58, 5, -35) \
+	S(-57, -33, 6, -22) S(-32, -10, 7, -10) S(-9, 13, 8, 1) \
+	S(14, 37, 9, 13) S(38, 62, 10, 25) S(63, 90, 11, 38) \
+	S(91, 121, 12, 53) S(122, 157, 13, 69) S(158, 201, 14, 89) \
+	S(202, HIGH2, 15, 113)
 static const uint8_t nearest[HIGH2 - LOW2 + 1] = {
-	[FROM(-231) ... FROM(-188)] = 1, [FROM(-187) ... FROM(-149)] = 2,
-	[FROM(-148) ... FROM(-115)] = 3, [FROM(-114) ... FROM(-85)] = 4,
-	[FROM(-84) ... FROM(-58)] = 5, [FROM(-57) ... FROM(-33)] = 6,
-	[FROM(-32) ... FROM(-10)] = 7, [FROM(-9) ... FROM(13)] = 8,
-	[FROM(14) ... FROM(37)] = 9, [FROM(38) ... FROM(62)] = 10,
-	[FROM(63) ... FROM(90)] = 11, [FROM(91) ... FROM(121)] = 12,
-	[FROM(122) ... FROM(157)] = 13, [FROM(158) ... FROM(201)] = 14,
-	[FROM(202) ... FROM(HIGH2)] = 15
+#define S(from, to, index, value) [(from) - LOW2 ... (to) - LOW2] = index,
+	STEPS
+#undef S
+};
+/* The same, as values. */
+static const float nearest_value[HIGH2 - LOW2 + 1] = {
+#define S(from, to, index, value) [(from) - LOW2 ... (to) - LOW2] = value,
+	STEPS
+#undef S
 };
 
 static inline uint8_t
@@ -46,19 +55,34 @@ index_of(float v)
 	return nearest[whole - LOW2];
 }
 
+/* Weighted sums of q x and q q. */
 struct fit {
-	float	 qx, qq;	/* weighted sums of q x and q q */
+	lanes	 qx, qq;
 };
 
-static struct fit
-fit_with(const float *x, const float *w, float inverse)
+/* The values nearest to v, as above. */
+static inline lanes
+value_of(lanes v)
 {
-	struct fit f = { 0 };
-	float q, wq;
+	lanes twice = lanes_clamp(v + v, lanes_all(LOW2), lanes_all(HIGH2));
+	lane_mask whole = __builtin_convertvector(twice, lane_mask);
+
+	whole += __builtin_convertvector(whole, lanes) > twice;
+	whole -= LOW2;
+	return (lanes){ nearest_value[whole[0]], nearest_value[whole[1]],
+	    nearest_value[whole[2]], nearest_value[whole[3]] };
+}
+
+/* Four scales at once for the same elements. */
+static struct fit
+fit_with(const float *x, const float *w, lanes inverse)
+{
+	struct fit f = { lanes_all(0), lanes_all(0) };
+	lanes q, wq;
 	int i;
 
 	for (i = 0; i < SUB_N; i++) {
-		q = ref_iq4_values[index_of(inverse * x[i])];
+		q = value_of(inverse * x[i]);
 		wq = w[i] * q;
 		f.qx += wq * x[i];
 		f.qq += wq * q;
@@ -66,13 +90,26 @@ fit_with(const float *x, const float *w, float inverse)
 	return f;
 }
 
+/* The inverse scales to try: the obvious one, then those around it. */
+static void
+inverses(float max, lanes *to)
+{
+	int i;
+
+	to[0][0] = 1 / (-max / ref_iq4_values[0]);
+	for (i = -N_TRIES; i <= N_TRIES; i++)
+		to[(i + N_TRIES + 1) / N_LANES][(i + N_TRIES + 1) % N_LANES] =
+		    (float)(i + ref_iq4_values[0]) / max;
+}
+
 /* The scale of 32 elements; 0 when all are. */
 static float
 search(const float *x, const float *w)
 {
-	float size = 0, max = 0, d, best;
+	float size = 0, max = 0, d = 0, best = 0, qx, qq;
+	lanes inverse[N_GROUPS];
 	struct fit f;
-	int i;
+	int i, g, k;
 
 	for (i = 0; i < SUB_N; i++)
 		if (fabsf(x[i]) > size) {
@@ -81,17 +118,20 @@ search(const float *x, const float *w)
 		}
 	if (size < QUANT_TINY)
 		return 0;
-	f = fit_with(x, w, 1 / (-max / ref_iq4_values[0]));
-	d = f.qx / f.qq;
-	best = d * f.qx;
-	for (i = -N_TRIES; i <= N_TRIES; i++) {
-		f = fit_with(x, w, (float)(i + ref_iq4_values[0]) / max);
-		if (f.qq > 0 && f.qx * f.qx > best * f.qq) {
-			d = f.qx / f.qq;
-			best = d * f.qx;
+	inverses(max, inverse);
+	for (g = 0; g < N_GROUPS; g++) {
+		f = fit_with(x, w, inverse[g]);
+		for (k = 0; k < N_LANES; k++) {
+			qx = f.qx[k];
+			qq = f.qq[k];
+			/* best starts at 0: the first counts if it can */
+			if (qq > 0 && qx * qx > best * qq) {
+				d = qx / qq;
+				best = d * qx;
+			}
 		}
 	}
-	return isfinite(d) ? d : 0;
+	return d;
 }
 
 /* sigma2 counts only with column weights. */
