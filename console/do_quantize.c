@@ -231,8 +231,9 @@ receive(struct job *j, struct cause *cause)
 	while ((r = helper_next(&j->helper, &f, cause)) == 0) {
 		if (f.type == MSG_PROGRESS &&
 		    msg_get_progress(f.body, &p) == 0) {
-			j->helper.progress.done = p.done;
-			j->helper.progress.total = p.total;
+			j->helper.progress.done = p.done >> 20;
+			j->helper.progress.total = p.total >> 20;
+			j->helper.progress.unit = " MiB";
 			continue;
 		}
 		if (f.type != MSG_QUANTIZED ||

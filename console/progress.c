@@ -33,8 +33,8 @@ progress_tick(struct progress *p)
 	    str_vis(what, sizeof(what), p->what, strlen(p->what)),
 	    spent / CLOCK_NS_PER_S);
 	if (p->total > 0)
-		fprintf(stderr, ", %" PRIu64 " of %" PRIu64, p->done,
-		    p->total);
+		fprintf(stderr, ", %" PRIu64 " of %" PRIu64 "%s", p->done,
+		    p->total, p->unit != NULL ? p->unit : "");
 	p->is_shown = true;
 	p->shown_ns = now;
 }

@@ -14,6 +14,7 @@ struct progress {
 	uint64_t	 start_ns;
 	uint64_t	 shown_ns;
 	uint64_t	 done, total;	/* total 0: only time is told */
+	const char	*unit;		/* " MiB", or NULL */
 	bool		 is_shown;
 };
 
