@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "kernels/quant/quant.h"
 #include "kernels/quant/search.h"
@@ -35,18 +36,24 @@ put_u32(uint8_t *to, uint32_t v)
 	put_u16(to + 2, (uint16_t)(v >> 16));
 }
 
+/* The signed value that is largest in size, the first of equals; 0 and not -0
+ * when all are. */
 static float
 largest(const float *x)
 {
-	float size = 0, max = 0;
+	lanes size = lanes_all(0), v;
+	float most;
 	int i;
 
-	for (i = 0; i < 32; i++)
-		if (fabsf(x[i]) > size) {
-			size = fabsf(x[i]);
-			max = x[i];
-		}
-	return max;
+	for (i = 0; i < 32; i += N_LANES) {
+		memcpy(&v, x + i, sizeof(v));
+		size = lanes_max(lanes_abs(v), size);
+	}
+	for (most = size[0], i = 1; i < N_LANES; i++)
+		most = size[i] > most ? size[i] : most;
+	for (i = 0; i < 31 && fabsf(x[i]) != most; i++)
+		;
+	return most > 0 ? x[i] : 0;
 }
 
 /* How much an error of each element matters, given its column's weight. */
@@ -69,11 +76,12 @@ static float
 symmetric_plain(const float *x, float q_max, uint8_t *q)
 {
 	float d = largest(x) / -q_max, inverse = inverse_or_0(d);
-	int i;
+	int i, v, most = 2 * (int)q_max - 1;
 
-	for (i = 0; i < 32; i++)
-		q[i] = (uint8_t)fminf(2 * q_max - 1,
-		    truncf(x[i] * inverse + (q_max + 0.5f)));
+	for (i = 0; i < 32; i++) {
+		v = (int)(x[i] * inverse + (q_max + 0.5f));
+		q[i] = (uint8_t)(v < most ? v : most);
+	}
 	return d;
 }
 
@@ -125,7 +133,7 @@ static float
 affine_plain(const float *x, float q_max, uint8_t *q, float *out_min)
 {
 	float min = x[0], max = x[0], d, inverse;
-	int i;
+	int i, v, most = (int)q_max;
 
 	for (i = 1; i < 32; i++) {
 		min = x[i] < min ? x[i] : min;
@@ -133,9 +141,10 @@ affine_plain(const float *x, float q_max, uint8_t *q, float *out_min)
 	}
 	d = (max - min) / q_max;
 	inverse = inverse_or_0(d);
-	for (i = 0; i < 32; i++)
-		q[i] = (uint8_t)fminf(q_max,
-		    truncf((x[i] - min) * inverse + 0.5f));
+	for (i = 0; i < 32; i++) {
+		v = (int)((x[i] - min) * inverse + 0.5f);
+		q[i] = (uint8_t)(v < most ? v : most);
+	}
 	*out_min = min;
 	return d;
 }
@@ -191,10 +200,17 @@ bool
 quant_q8_0(const struct quant_in *in, uint8_t *out)
 {
 	float d = fabsf(largest(in->x)) / 127, inverse = inverse_or_0(d);
-	int i;
+	float v, rest;
+	int i, q;
 
-	for (i = 0; i < 32; i++)
-		out[2 + i] = (uint8_t)(int8_t)roundf(in->x[i] * inverse);
+	/* half away from zero; the difference is exact */
+	for (i = 0; i < 32; i++) {
+		v = in->x[i] * inverse;
+		q = (int)v;
+		rest = v - (float)q;
+		q += (rest >= 0.5f) - (rest <= -0.5f);
+		out[2 + i] = (uint8_t)q;
+	}
 	return put_f16(out, d);
 }
 
