@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "kernels/half.h"
 #include "kernels/quant/quant.h"
+#include "kernels/quant/search.h"
 
 /* As bits: infinity, with all NaNs above; and 2^32, which is beyond what any
  * block with half-precision scales holds and below what makes the searches'
@@ -83,17 +84,6 @@ to_bf16(const float *x, uint8_t *out, size_t n)
 	return fits;
 }
 
-static float
-mean_x2(const float *x, size_t n)
-{
-	float sum = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		sum += x[i] * x[i];
-	return sum / (float)n;
-}
-
 static bool
 to_blocks(enum tensor_type t, const float *x, const float *importance,
     uint8_t *out, size_t n)
@@ -103,7 +93,7 @@ to_blocks(enum tensor_type t, const float *x, const float *importance,
 	size_t i;
 
 	if (importance != NULL)
-		in.row_mean_x2 = mean_x2(x, n);
+		in.row_mean_x2 = quant_mean_x2(x, n);
 	for (i = 0; i < n; i += info->block_n) {
 		if (!blocks[t](&in, out))
 			return false;

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "kernels/quant/lanes.h"
 #include "kernels/quant/quant.h"
+#include "kernels/quant/search.h"
 #include "kernels/ref/ref.h"
 
 #define SUB_N		32
@@ -106,17 +106,12 @@ inverses(float max, lanes *to)
 static float
 search(const float *x, const float *w)
 {
-	float size = 0, max = 0, d = 0, best = 0, qx, qq;
+	float max = quant_largest(x, SUB_N), d = 0, best = 0, qx, qq;
 	lanes inverse[N_GROUPS];
 	struct fit f;
-	int i, g, k;
+	int g, k;
 
-	for (i = 0; i < SUB_N; i++)
-		if (fabsf(x[i]) > size) {
-			size = fabsf(x[i]);
-			max = x[i];
-		}
-	if (size < QUANT_TINY)
+	if (fabsf(max) < QUANT_TINY)
 		return 0;
 	inverses(max, inverse);
 	for (g = 0; g < N_GROUPS; g++) {
@@ -148,17 +143,6 @@ search_sub(const struct quant_in *in, int at, float sigma2)
 	return search(x, w);
 }
 
-static float
-mean_x2(const float *x, int n)
-{
-	float sum = 0;
-	int i;
-
-	for (i = 0; i < n; i++)
-		sum += x[i] * x[i];
-	return sum / (float)n;
-}
-
 static void
 put_quants(const float *x, float d, uint8_t *qs)
 {
@@ -173,7 +157,7 @@ put_quants(const float *x, float d, uint8_t *qs)
 bool
 quant_iq4_nl(const struct quant_in *in, uint8_t *out)
 {
-	float d = search_sub(in, 0, 2 * mean_x2(in->x, SUB_N));
+	float d = search_sub(in, 0, 2 * quant_mean_x2(in->x, SUB_N));
 
 	put_quants(in->x, d, out + 2);
 	return put_f16(out, d);
@@ -182,18 +166,12 @@ quant_iq4_nl(const struct quant_in *in, uint8_t *out)
 bool
 quant_iq4_xs(const struct quant_in *in, uint8_t *out)
 {
-	float scale[8], sigma2 = 2 * mean_x2(in->x, 256), size = 0, max = 0;
-	float d, inverse, q;
+	float scale[8], sigma2 = 2 * quant_mean_x2(in->x, 256), d, inverse, q;
 	int s, v;
 
-	for (s = 0; s < 8; s++) {
+	for (s = 0; s < 8; s++)
 		scale[s] = search_sub(in, SUB_N * s, sigma2);
-		if (fabsf(scale[s]) > size) {
-			size = fabsf(scale[s]);
-			max = scale[s];
-		}
-	}
-	d = -max / 32;
+	d = -quant_largest(scale, 8) / 32;
 	inverse = inverse_or_0(d);
 	memset(out + 2, 0, 6);
 	for (s = 0; s < 8; s++) {

@@ -67,23 +67,12 @@ weigh_by(const struct form *f, const lanes *x, const float *importance,
 			w[i][k] *= sqrtf(sigma2 + x[i][k] * x[i][k]);
 }
 
-static float
-mean_x2(const float *x)
-{
-	float sum = 0;
-	int i;
-
-	for (i = 0; i < BLOCK_N; i++)
-		sum += x[i] * x[i];
-	return sum / BLOCK_N;
-}
-
 /* Scales and minima of all sub-blocks, four at a time. */
 static void
 search(const struct form *f, const struct quant_in *in, struct kmin *b)
 {
 	lanes x[SEARCH_MAX_N], w[SEARCH_MAX_N], q[SEARCH_MAX_N], scale, min;
-	float sigma2 = in->importance != NULL ? mean_x2(in->x) : 0;
+	float sigma2 = in->importance != NULL ? quant_mean_x2(in->x, BLOCK_N) : 0;
 	int first, i, k, at;
 
 	if (f->sub_n == 32)
@@ -110,8 +99,8 @@ search(const struct form *f, const struct quant_in *in, struct kmin *b)
 	}
 }
 
-/* v becomes its quants, 0 .. scale_max; the scale is stored.  The three that
- * exist round differently where a scale is quantised without weights. */
+/* v becomes its quants, 0 .. scale_max, and their scale is stored; false when
+ * that overflows.  weight: of each sub-block, or NULL. */
 static bool
 quantize_scales(const struct form *f, float *v, const float *weight,
     uint8_t *stored)

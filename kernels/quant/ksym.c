@@ -38,24 +38,13 @@ weigh(enum weighing how, const float *importance, float sigma2,
 			w[i][k] *= sqrtf(sigma2 + x[i][k] * x[i][k]);
 }
 
-static float
-mean_x2(const float *x)
-{
-	float sum = 0;
-	int i;
-
-	for (i = 0; i < BLOCK_N; i++)
-		sum += x[i] * x[i];
-	return sum / BLOCK_N;
-}
-
 /* Scales of the 16 sub-blocks, four at a time. */
 static void
 search(const struct quant_in *in, enum weighing how, float q_max,
     bool by_descent, struct ksym *b)
 {
 	lanes x[SUB_N], w[SUB_N], q[SUB_N], scale;
-	float sigma2 = how == BY_IMPORTANCE_AND_X ? 2 * mean_x2(in->x) : 0;
+	float sigma2 = how == BY_IMPORTANCE_AND_X ? 2 * quant_mean_x2(in->x, BLOCK_N) : 0;
 	int first, i, k;
 
 	memset(w, 0, sizeof(w));
@@ -78,26 +67,12 @@ search(const struct quant_in *in, enum weighing how, float q_max,
 	}
 }
 
-static float
-largest(const float *v, int n)
-{
-	float size = 0, max = 0;
-	int i;
-
-	for (i = 0; i < n; i++)
-		if (fabsf(v[i]) > size) {
-			size = fabsf(v[i]);
-			max = v[i];
-		}
-	return max;
-}
-
 /* Scales to -limit .. limit - 1 and the block's scale stored.  False when that
  * one overflows; a block of zeros is all zeros. */
 static bool
 quantize_scales(struct ksym *b, float limit, float low)
 {
-	float max = largest(b->scale, N_SUB), inverse;
+	float max = quant_largest(b->scale, N_SUB), inverse;
 	int i;
 
 	if (fabsf(max) < QUANT_TINY) {
@@ -140,7 +115,7 @@ quant_q6_k(const struct quant_in *in, uint8_t *out)
 	    &b);
 	if (!quantize_scales(&b, 128, -128))
 		return false;
-	if (load_u16(b.d) == 0 && largest(b.scale, N_SUB) == 0) {
+	if (load_u16(b.d) == 0 && quant_largest(b.scale, N_SUB) == 0) {
 		memset(out, 0, 210);
 		return true;
 	}

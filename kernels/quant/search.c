@@ -10,12 +10,42 @@
 
 #include "kernels/quant/search.h"
 
-#include <stddef.h>
+#include <math.h>
+#include <string.h>
 
 #include "kernels/quant/quant.h"
 
 /* Below it 1 / range may overflow; the scale is 0 in half precision. */
 #define RANGE_MIN	1e-30f
+
+float
+quant_largest(const float *x, int n)
+{
+	lanes size = lanes_all(0), v;
+	float most;
+	int i;
+
+	for (i = 0; i < n; i += N_LANES) {
+		memcpy(&v, x + i, sizeof(v));
+		size = lanes_max(lanes_abs(v), size);
+	}
+	for (most = size[0], i = 1; i < N_LANES; i++)
+		most = size[i] > most ? size[i] : most;
+	for (i = 0; i + 1 < n && fabsf(x[i]) != most; i++)
+		;
+	return most > 0 ? x[i] : 0;
+}
+
+float
+quant_mean_x2(const float *x, size_t n)
+{
+	float sum = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		sum += x[i] * x[i];
+	return sum / (float)n;
+}
 
 /* ---- scale and minimum ---- */
 
@@ -135,7 +165,7 @@ search_affine(const lanes *x, const lanes *w, int n, float q_max,
 
 /* ---- a scale alone ---- */
 
-/* The signed value that is largest in size. */
+/* quant_largest of each lane. */
 static lanes
 largest(const lanes *x, int n)
 {

@@ -8,9 +8,16 @@
  * fit.  n is at most 32 elements a lane; quants come back as floats.
  */
 
+#include <stddef.h>
+
 #include "kernels/quant/lanes.h"
 
 #define SEARCH_MAX_N	32
+
+/* The signed value that is largest in size, the first of equals; 0 and not -0
+ * when all are.  n is a multiple of N_LANES. */
+float	 quant_largest(const float *x, int n);
+float	 quant_mean_x2(const float *x, size_t n);
 
 /* Which scales search_affine tries: (first + step * i + q_max) / range, i from
  * 0 to n_steps.  absolute: the error is |e| and not e^2. */

@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "kernels/quant/quant.h"
 #include "kernels/quant/search.h"
@@ -36,26 +35,6 @@ put_u32(uint8_t *to, uint32_t v)
 	put_u16(to + 2, (uint16_t)(v >> 16));
 }
 
-/* The signed value that is largest in size, the first of equals; 0 and not -0
- * when all are. */
-static float
-largest(const float *x)
-{
-	lanes size = lanes_all(0), v;
-	float most;
-	int i;
-
-	for (i = 0; i < 32; i += N_LANES) {
-		memcpy(&v, x + i, sizeof(v));
-		size = lanes_max(lanes_abs(v), size);
-	}
-	for (most = size[0], i = 1; i < N_LANES; i++)
-		most = size[i] > most ? size[i] : most;
-	for (i = 0; i < 31 && fabsf(x[i]) != most; i++)
-		;
-	return most > 0 ? x[i] : 0;
-}
-
 /* How much an error of each element matters, given its column's weight. */
 static void
 weigh(const struct quant_in *in, lanes *w)
@@ -75,7 +54,7 @@ weigh(const struct quant_in *in, lanes *w)
 static float
 symmetric_plain(const float *x, float q_max, uint8_t *q)
 {
-	float d = largest(x) / -q_max, inverse = inverse_or_0(d);
+	float d = quant_largest(x, 32) / -q_max, inverse = inverse_or_0(d);
 	int i, v, most = 2 * (int)q_max - 1;
 
 	for (i = 0; i < 32; i++) {
@@ -199,7 +178,7 @@ quant_q5_1(const struct quant_in *in, uint8_t *out)
 bool
 quant_q8_0(const struct quant_in *in, uint8_t *out)
 {
-	float d = fabsf(largest(in->x)) / 127, inverse = inverse_or_0(d);
+	float d = fabsf(quant_largest(in->x, 32)) / 127, inverse = inverse_or_0(d);
 	float v, rest;
 	int i, q;
 
@@ -234,7 +213,7 @@ nearest_mxfp4(float x, float d)
 bool
 quant_mxfp4(const struct quant_in *in, uint8_t *out)
 {
-	float max = fabsf(largest(in->x)), d;
+	float max = fabsf(quant_largest(in->x, 32)), d;
 	uint8_t q[32];
 	int i, e = 0;
 
