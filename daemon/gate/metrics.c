@@ -231,7 +231,8 @@ metrics_write(struct gate *g, struct buf *out)
 	    "Requests run again because their worker ended.",
 	    (double)g->stats->retries_total);
 	plain(out, "workers_lost_total", "counter",
-	    "Workers that ended unasked.", (double)g->stats->workers_lost_total);
+	    "Workers that ended unasked.",
+	    (double)g->stats->workers_lost_total);
 	plain(out, "log_ok", "gauge", "1 while the request log is written.",
 	    log_ok);
 	plain(out, "log_pending_rows", "gauge",

@@ -72,7 +72,8 @@ static void
 search(const struct form *f, const struct quant_in *in, struct kmin *b)
 {
 	lanes x[SEARCH_MAX_N], w[SEARCH_MAX_N], q[SEARCH_MAX_N], scale, min;
-	float sigma2 = in->importance != NULL ? quant_mean_x2(in->x, BLOCK_N) : 0;
+	float sigma2 = in->importance == NULL ? 0 :
+	    quant_mean_x2(in->x, BLOCK_N);
 	int first, i, k, at;
 
 	if (f->sub_n == 32)

@@ -44,7 +44,8 @@ search(const struct quant_in *in, enum weighing how, float q_max,
     bool by_descent, struct ksym *b)
 {
 	lanes x[SUB_N], w[SUB_N], q[SUB_N], scale;
-	float sigma2 = how == BY_IMPORTANCE_AND_X ? 2 * quant_mean_x2(in->x, BLOCK_N) : 0;
+	float sigma2 = how != BY_IMPORTANCE_AND_X ? 0 :
+	    2 * quant_mean_x2(in->x, BLOCK_N);
 	int first, i, k;
 
 	memset(w, 0, sizeof(w));

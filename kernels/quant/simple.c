@@ -178,8 +178,8 @@ quant_q5_1(const struct quant_in *in, uint8_t *out)
 bool
 quant_q8_0(const struct quant_in *in, uint8_t *out)
 {
-	float d = fabsf(quant_largest(in->x, 32)) / 127, inverse = inverse_or_0(d);
-	float v, rest;
+	float d = fabsf(quant_largest(in->x, 32)) / 127;
+	float inverse = inverse_or_0(d), v, rest;
 	int i, q;
 
 	/* half away from zero; the difference is exact */
