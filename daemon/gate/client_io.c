@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accepting, and the connections of the line protocol.  Output gathers in a
- * buffer and is written once a turn of the loop, in on_prepare, which is also
- * the only place where a connection is freed: callbacks only mark it dirty.
+ * One connection: what it speaks, and the bytes of the line protocol.  Output
+ * gathers in a buffer and is written once a turn of the loop, in
+ * clients_settle, which is also the only place where a connection is freed
+ * while the gate lives: callbacks only mark it dirty.
  *
  * An idle connection costs a struct client; buffers exist while they hold
  * something, and HTTP connections reach the library with their first bytes.
@@ -12,16 +13,13 @@
 #include "gate/client_io.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <ev.h>
@@ -33,10 +31,7 @@
 #include "gate/gate.h"
 #include "gate/http_io.h"
 #include "gate/session.h"
-#include "wire/fd_io.h"
 
-#define CHUNK_BYTES	65536
-#define ACCEPTS_AT_ONCE	64
 #define METHOD_MAX	16
 /* Read no more from a client that has this much to read itself. */
 #define PAUSE_BYTES	(256u << 10)
@@ -44,59 +39,6 @@
 /* Sent at once beyond the backlog limit: the largest single answer. */
 #define ANSWER_MAX	((size_t)128 << 20)
 #define LINGER_MS	1000
-#define SWEEP_S		1.0
-#define SWEEP_FAST_S	0.05
-
-union address {
-	struct sockaddr	 sa;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	struct sockaddr_un un;
-};
-
-struct listener {
-	struct clients	*all;
-	enum listen_kind kind;
-	int		 fd;
-	char		*addr;
-	struct ev_io	 io;
-	TAILQ_ENTRY(listener) entry;
-};
-
-struct client {
-	struct clients	*all;
-	int		 fd;
-	struct ev_io	 rd;
-	struct ev_io	 wr;
-	struct session	*session;	/* NULL until its protocol is known */
-	struct buf	 out;
-	size_t		 out_at;	/* bytes of out already written */
-	uint64_t	 active_ns;	/* last byte in or out */
-	bool		 is_unix;
-	bool		 is_eof;	/* sends nothing more */
-	bool		 is_closing;	/* close when all is written */
-	bool		 is_lingering;	/* all is written; drop what comes */
-	bool		 is_dead;
-	bool		 is_dirty;
-	bool		 is_undecided;	/* first bytes are no whole word yet */
-	char		 name[HTTP_CLIENT_SIZE];
-	TAILQ_ENTRY(client) entry;
-	TAILQ_ENTRY(client) dirty;
-};
-TAILQ_HEAD(client_list, client);
-
-struct clients {
-	struct gate	*g;
-	struct http	*http;
-	TAILQ_HEAD(, listener) listeners;
-	struct client_list clients;
-	struct client_list dirty;
-	struct ev_prepare prepare;
-	struct ev_timer	 sweep;
-	bool		 is_paused;	/* accepting, for want of descriptors */
-	uint64_t	 warned_ns;
-	char		 chunk[CHUNK_BYTES];
-};
 
 static void
 mark_dirty(struct client *c)
@@ -112,16 +54,6 @@ mark_dead(struct client *c)
 {
 	c->is_dead = true;
 	mark_dirty(c);
-}
-
-/* Look at the clients every so often; fast while one needs it. */
-static void
-sweep_within(struct clients *all, double seconds)
-{
-	if (ev_is_active(&all->sweep) && all->sweep.repeat <= seconds)
-		return;
-	all->sweep.repeat = seconds;
-	ev_timer_again(all->g->loop, &all->sweep);
 }
 
 /* ---- output ---- */
@@ -208,7 +140,7 @@ set_watchers(struct client *c)
 		ev_io_start(loop, &c->rd);
 	if (n > 0 || c->is_lingering || c->is_undecided ||
 	    (c->is_eof && !c->is_closing))
-		sweep_within(c->all, SWEEP_FAST_S);
+		clients_sweep_within(c->all, SWEEP_FAST_S);
 }
 
 /* ---- the end of a connection ---- */
@@ -260,10 +192,9 @@ settle(struct client *c)
 		set_watchers(c);
 }
 
-static void
-on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
+void
+clients_settle(struct clients *all)
 {
-	struct clients *all = w->data;
 	struct client *c;
 
 	while ((c = TAILQ_FIRST(&all->dirty)) != NULL) {
@@ -271,6 +202,21 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 		c->is_dirty = false;
 		settle(c);
 	}
+}
+
+void
+client_drain(struct client *c)
+{
+	if (c->is_eof && c->session != NULL &&
+	    session_n_running(c->session) == 0)
+		io_close(c);
+}
+
+void
+client_abandon(struct client *c)
+{
+	write_some(c);
+	client_free(c);
 }
 
 /* ---- input ---- */
@@ -360,7 +306,7 @@ static void
 take_input(struct client *c)
 {
 	char *chunk = c->all->chunk;
-	ssize_t n = recv(c->fd, chunk, CHUNK_BYTES, 0);
+	ssize_t n = recv(c->fd, chunk, CLIENT_CHUNK_BYTES, 0);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -395,63 +341,7 @@ on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
 	mark_dirty(w->data);
 }
 
-/* ---- time ---- */
-
-/* Returns whether the client wants to be looked at again soon. */
-static bool
-sweep_one(struct client *c, uint64_t now)
-{
-	const struct conf *conf = &c->all->g->conf;
-	double idle_ms = clock_ms_between(c->active_ns, now);
-	bool is_busy = c->session != NULL && session_n_running(c->session) > 0;
-
-	if (c->is_undecided)
-		peek(c);
-	else if (c->is_lingering && idle_ms > LINGER_MS)
-		mark_dead(c);
-	else if (backlog(c) > 0 && idle_ms > (double)conf->limits_stall)
-		mark_dead(c);
-	else if (c->is_eof && has_hung_up(c))
-		mark_dead(c);
-	if (!is_busy && backlog(c) == 0 && conf->limits_idle_timeout > 0 &&
-	    idle_ms > (double)conf->limits_idle_timeout)
-		mark_dead(c);
-	return c->is_undecided || c->is_lingering || c->is_eof ||
-	    backlog(c) > 0;
-}
-
-static void
-resume_accepting(struct clients *all)
-{
-	struct listener *l;
-
-	all->is_paused = false;
-	TAILQ_FOREACH(l, &all->listeners, entry)
-		ev_io_start(all->g->loop, &l->io);
-}
-
-static void
-on_sweep(struct ev_loop *loop, struct ev_timer *w, int revents)
-{
-	struct clients *all = w->data;
-	uint64_t now = clock_now_ns();
-	bool is_fast = false;
-	struct client *c;
-
-	if (all->is_paused)
-		resume_accepting(all);
-	TAILQ_FOREACH(c, &all->clients, entry)
-		if (!c->is_dead)
-			is_fast |= sweep_one(c, now);
-	if (TAILQ_EMPTY(&all->clients)) {
-		ev_timer_stop(loop, w);
-		return;
-	}
-	all->sweep.repeat = is_fast ? SWEEP_FAST_S : SWEEP_S;
-	ev_timer_again(loop, w);
-}
-
-/* ---- accepting ---- */
+/* ---- the begin of a connection ---- */
 
 static void
 name_client(struct client *c, const union address *a)
@@ -475,7 +365,7 @@ name_client(struct client *c, const union address *a)
 		snprintf(c->name, sizeof(c->name), "unix");
 }
 
-static void
+void
 client_new(struct clients *all, int fd, const union address *a)
 {
 	struct client *c = xcalloc(1, sizeof(*c));
@@ -496,164 +386,29 @@ client_new(struct clients *all, int fd, const union address *a)
 	ev_io_start(all->g->loop, &c->rd);
 	TAILQ_INSERT_TAIL(&all->clients, c, entry);
 	all->g->n_connections++;
-	sweep_within(all, SWEEP_S);
+	clients_sweep_within(all, SWEEP_S);
 }
 
-/* Say it once a second at most. */
-static void
-warn_refused(struct clients *all, const char *why)
+/* ---- time ---- */
+
+bool
+client_sweep(struct client *c, uint64_t now)
 {
-	uint64_t now = clock_now_ns();
+	const struct conf *conf = &c->all->g->conf;
+	double idle_ms = clock_ms_between(c->active_ns, now);
+	bool is_busy = c->session != NULL && session_n_running(c->session) > 0;
 
-	if (all->warned_ns != 0 &&
-	    now - all->warned_ns < CLOCK_NS_PER_S)
-		return;
-	all->warned_ns = now;
-	log_warnx("clients are turned away: %s connections=%zu", why,
-	    all->g->n_connections);
-}
-
-static void
-pause_accepting(struct clients *all)
-{
-	struct listener *l;
-
-	warn_refused(all, strerror(errno));
-	all->is_paused = true;
-	TAILQ_FOREACH(l, &all->listeners, entry)
-		ev_io_stop(all->g->loop, &l->io);
-	sweep_within(all, SWEEP_FAST_S);
-}
-
-static void
-on_accept(struct ev_loop *loop, struct ev_io *w, int revents)
-{
-	struct listener *l = w->data;
-	struct clients *all = l->all;
-
-	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
-		union address a = { .sa.sa_family = AF_UNIX };
-		socklen_t n = sizeof(a);
-		int fd = accept4(l->fd, &a.sa, &n, SOCK_NONBLOCK |
-		    SOCK_CLOEXEC);
-
-		if (fd == -1) {
-			if (errno == EMFILE || errno == ENFILE ||
-			    errno == ENOBUFS || errno == ENOMEM)
-				pause_accepting(all);
-			return;
-		}
-		if (all->g->n_connections >= all->g->conf.limits_connections) {
-			close(fd);
-			warn_refused(all, "limits.connections is reached");
-			continue;
-		}
-		client_new(all, fd, &a);
-	}
-}
-
-static void
-on_http_closed(void *arg)
-{
-	((struct clients *)arg)->g->n_connections--;
-}
-
-static struct clients *
-clients_new(struct gate *g)
-{
-	struct clients *all = xcalloc(1, sizeof(*all));
-
-	all->g = g;
-	TAILQ_INIT(&all->listeners);
-	TAILQ_INIT(&all->clients);
-	TAILQ_INIT(&all->dirty);
-	all->http = http_new(g, on_http_closed, all);
-	ev_prepare_init(&all->prepare, on_prepare);
-	ev_timer_init(&all->sweep, on_sweep, 0, SWEEP_S);
-	all->prepare.data = all->sweep.data = all;
-	ev_prepare_start(g->loop, &all->prepare);
-	return all;
-}
-
-static void
-listener_free(struct listener *l)
-{
-	ev_io_stop(l->all->g->loop, &l->io);
-	TAILQ_REMOVE(&l->all->listeners, l, entry);
-	close(l->fd);
-	free(l->addr);
-	free(l);
-}
-
-void
-clients_unlisten(struct gate *g, enum listen_kind kind)
-{
-	struct listener *l, *next;
-
-	if (g->clients == NULL)
-		return;
-	TAILQ_FOREACH_SAFE(l, &g->clients->listeners, entry, next)
-		if (l->kind == kind)
-			listener_free(l);
-}
-
-void
-clients_listen(struct gate *g, enum listen_kind kind, int fd,
-    const char *addr)
-{
-	struct listener *l;
-
-	if (g->clients == NULL)
-		g->clients = clients_new(g);
-	clients_unlisten(g, kind);
-	if (fd_set_nonblocking(fd) != 0)
-		log_warnx("a listening socket can't be made non-blocking");
-	l = xcalloc(1, sizeof(*l));
-	l->all = g->clients;
-	l->kind = kind;
-	l->fd = fd;
-	l->addr = xstrdup(addr);
-	ev_io_init(&l->io, on_accept, fd, EV_READ);
-	l->io.data = l;
-	TAILQ_INSERT_TAIL(&l->all->listeners, l, entry);
-	if (!l->all->is_paused)
-		ev_io_start(g->loop, &l->io);
-}
-
-/* Listening goes on: a client that comes now is told, not left waiting.  The
- * protocols look at g->is_draining with every answer; what is left to do are
- * the clients that have shut their side and wait for nothing. */
-void
-clients_drain(struct gate *g)
-{
-	struct client *c;
-
-	if (g->clients == NULL)
-		return;
-	TAILQ_FOREACH(c, &g->clients->clients, entry)
-		if (c->is_eof && c->session != NULL &&
-		    session_n_running(c->session) == 0)
-			io_close(c);
-}
-
-void
-clients_free(struct gate *g)
-{
-	struct clients *all = g->clients;
-	struct listener *l;
-	struct client *c;
-
-	if (all == NULL)
-		return;
-	g->clients = NULL;
-	while ((l = TAILQ_FIRST(&all->listeners)) != NULL)
-		listener_free(l);
-	while ((c = TAILQ_FIRST(&all->clients)) != NULL) {
-		write_some(c);
-		client_free(c);
-	}
-	http_free(&all->http);
-	ev_prepare_stop(g->loop, &all->prepare);
-	ev_timer_stop(g->loop, &all->sweep);
-	free(all);
+	if (c->is_undecided)
+		peek(c);
+	else if (c->is_lingering && idle_ms > LINGER_MS)
+		mark_dead(c);
+	else if (backlog(c) > 0 && idle_ms > (double)conf->limits_stall)
+		mark_dead(c);
+	else if (c->is_eof && has_hung_up(c))
+		mark_dead(c);
+	if (!is_busy && backlog(c) == 0 && conf->limits_idle_timeout > 0 &&
+	    idle_ms > (double)conf->limits_idle_timeout)
+		mark_dead(c);
+	return c->is_undecided || c->is_lingering || c->is_eof ||
+	    backlog(c) > 0;
 }

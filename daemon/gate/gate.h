@@ -123,7 +123,7 @@ struct gate {
 	int64_t		 started_ms;
 	char		 http_addr[64];
 	struct stats	*stats;
-	struct clients	*clients;	/* client_io.c's */
+	struct clients	*clients;	/* listen_io.c's */
 
 	/* the core's own */
 	struct admin_listener *admin;
@@ -156,7 +156,7 @@ const struct conf_tenant *gate_tenant(const struct gate *g, struct slice key,
 size_t			 gate_model_running(const struct gate *g,
 			    const struct gate_model *m);
 
-/* ---- what the protocols offer to the loop (client_io.c, admin_io.c) ---- */
+/* ---- what the protocols offer to the loop (listen_io.c, admin_io.c) ---- */
 
 /* A listening socket from the master; takes fd.  There is one of each kind:
  * the new one replaces the old, whose address may be another. */

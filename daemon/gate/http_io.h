@@ -59,7 +59,7 @@ void		 http_stream_flush(struct http_call *c);
 /* No more will come. */
 void		 http_stream_end(struct http_call *c);
 
-/* ---- for client_io.c ---- */
+/* ---- for the clients' sockets (listen_io.c, client_io.c) ---- */
 
 /* is_closed is told when a connection that http_add took has ended. */
 struct http	*http_new(struct gate *g, void (*is_closed)(void *arg),
