@@ -25,11 +25,8 @@ def killer():
 def client(i):
     ids = []
     for j in range(EACH):
-        status, headers, _ = d.request("POST", "/v1/completions",
-                                       {"prompt": f"The {i} cats", "max_tokens": 6 + j, "seed": i * 100 + j})
-        if status != 200:
-            raise RuntimeError(status)
-        ids.append(headers["x-request-id"])
+        events = d.stream("/v1/completions", {"prompt": f"The {i} cats", "max_tokens": 20 + j, "seed": i * 100 + j})
+        ids.append(events[0]["id"].removeprefix("cmpl-"))
     return ids
 
 

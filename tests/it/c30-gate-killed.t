@@ -22,9 +22,9 @@ def client(i):
         return e
 
 
-threads = threading.Thread(target=lambda: in_threads(4, client))
+threads = threading.Thread(target=lambda: in_threads(16, client))
 threads.start()
-wait_until(lambda: len(clients) > 4)
+wait_until(lambda: len(clients) > 16)
 old = d.kill_child("gate")
 threads.join()
 t.ok(wait_until(lambda: d.children("gate") not in ([], [old])), "a new gate runs")

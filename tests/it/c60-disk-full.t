@@ -36,8 +36,8 @@ def empty():
 
 
 def ask(i):
-    status, headers, _ = d.request("POST", "/v1/completions", {"prompt": f"The {i} " * 50, "max_tokens": 8})
-    return headers["x-request-id"] if status == 200 else status
+    events = d.stream("/v1/completions", {"prompt": f"The {i} " * 50, "max_tokens": 8})
+    return events[0]["id"].removeprefix("cmpl-")
 
 
 ids = [ask(0)]
