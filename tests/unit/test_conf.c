@@ -403,7 +403,7 @@ model_files(void **state)
 	assert_int_equal(model_file_open(dir, &f, &why), BM_EFORMAT);
 	/* A split: all parts or none, and by the name of the first. */
 	snprintf(path, sizeof(path), "%s/s-00001-of-00002.gguf", dir);
-	assert_int_equal(model_file_open(path, &f, &why), -ENOENT);
+	assert_int_equal(model_file_open(path, &f, &why), BM_ENOTFOUND);
 	assert_non_null(strstr(why.text, "s-00002-of-00002.gguf"));
 	write_file(dir, files[3], "GGUF2");
 	assert_int_equal(model_file_open(path, &f, &why), 0);
