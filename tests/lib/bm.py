@@ -5,6 +5,7 @@ A test is a script that makes a Tap, starts a Daemon in a directory of its own
 with the installed tree under $BM_STAGE, and ends with tap.done().  Nothing here
 measures time to pass or fail; waits are bounded only so that a hang ends.
 """
+import atexit
 import http.client
 import json
 import os
@@ -98,6 +99,7 @@ class Daemon:
             [DAEMON, "-F", "-f", self.conf_path, "--state-dir", self.state, *self.args],
             stdin=subprocess.DEVNULL, stdout=open(self.log_path, "ab"), stderr=subprocess.STDOUT,
             env={**ENV, **self.env}, start_new_session=True)
+        atexit.register(self.kill)
         if wait:
             got = self.ctl("wait", "ready", "--timeout", str(PATIENCE))
             if got.returncode != 0:
@@ -200,6 +202,12 @@ class Daemon:
         return "".join(e["choices"][0]["text"] for e in events if e["choices"])
 
     # -- the end
+
+    def kill(self):
+        """Leave nothing behind, however the test ends."""
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def stop(self, tap=None):
         """SIGTERM; with a Tap, say whether it went cleanly and without sanitizer reports."""
