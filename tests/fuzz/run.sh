@@ -18,7 +18,12 @@ for target in tests/fuzz/fuzz_*; do
     mkdir -p "$new/$name"
     echo "== $name"
     # shellcheck disable=SC2086
-    "$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=20 \
-        -print_final_stats=1 $dict "$new/$name" "$corpus" 2>&1 | tail -n 12
-    ls "$new" >/dev/null
+    if ! "$target" -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=20 \
+        -print_final_stats=1 $dict "$new/$name" "$corpus" \
+        >"$new/log" 2>&1; then
+        tail -n 60 "$new/log"
+        echo "$name: a finding; its input is written beside where this ran"
+        exit 1
+    fi
+    grep 'stat::number_of_executed_units' "$new/log"
 done
