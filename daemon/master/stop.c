@@ -27,7 +27,10 @@ tell_parent(struct master *m)
 		return;
 	if (dprintf(m->ready_fd, "%s\n", m->failure) < 0)
 		log_warn("the waiting parent");
-	close(m->ready_fd);
+	/* After a failure the parent goes on when we are gone, lock and all:
+	 * whoever starts us again at once must find the way free. */
+	if (m->failure[0] == '\0')
+		close(m->ready_fd);
 	m->ready_fd = -1;
 }
 
