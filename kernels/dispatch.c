@@ -41,7 +41,8 @@ static const struct entry {
 } entries[] = {
 #define T(sym, id, name, n, bytes, act) \
 	{ "dot " name, offsetof(struct kern_table, dot[sym]) }, \
-	{ "unpack " name, offsetof(struct kern_table, unpack[sym]) },
+	{ "unpack " name, offsetof(struct kern_table, unpack[sym]) }, \
+	{ "panel " name, offsetof(struct kern_table, panel[sym]) },
 #include "kernels/types.def"
 #undef T
 #define K(name, ret, args, what) { #name, offsetof(struct kern_table, name) },

@@ -29,13 +29,23 @@
 struct act_q8 {			/* 32 values */
 	float	 d;		/* x = d * q */
 	int32_t	 sum;		/* of q */
+	int16_t	 pair[2];	/* sums of q[i] with i % 4 in 0..1, in 2..3 */
+	float	 dsum;		/* d * sum */
 	int8_t	 q[32];
 };
 
 struct act_q8k {		/* 256 values */
 	float	 d;
 	int16_t	 sum[16];	/* of q, per 16 */
+	int16_t	 sum32[8];	/* per 32 */
+	int16_t	 pair[16][2];	/* as in act_q8, per 16 */
 	int8_t	 q[256];
+};
+
+struct act_q16 {		/* act_q8 with its quants widened */
+	float	 d;
+	float	 dsum;
+	int16_t	 q[32];
 };
 
 /* sum of w[i] * x[i]; n a multiple of the type's block_n.  act is float,
@@ -43,10 +53,20 @@ struct act_q8k {		/* 256 values */
 typedef float (*kern_dot_fn)(const void *w, const void *act, size_t n);
 /* blocks -> floats, exactly as the format defines them */
 typedef void (*kern_unpack_fn)(const void *w, float *out, size_t n);
+/*
+ * Panels of packed weights (pack.h) times columns of activations, which lie
+ * act_stride bytes apart in the form pack_act() names:
+ * out[c * out_stride + o] for the 16 * n_panels rows o.  Every level gives the
+ * bits of ref, whatever n_panels and n_cols are.
+ */
+typedef void (*kern_panel_fn)(const void *w, size_t n_panels, size_t n_in,
+    const void *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride);
 
 struct kern_table {
 	kern_dot_fn	 dot[TYPE_LIMIT];
 	kern_unpack_fn	 unpack[TYPE_LIMIT];
+	kern_panel_fn	 panel[TYPE_LIMIT];
 #define K(name, ret, args, what) ret (*name) args;
 #include "kernels/kernels.def"
 #undef K

@@ -3,16 +3,21 @@
  * Products of weight matrices with rows of activations: tiles of weight rows
  * are the items of work; within a tile every row of activations passes over
  * weights that are in the near cache.  Each output is one call of the type's
- * dot kernel, so neither tiles nor threads nor neighbours can change it.
+ * dot kernel, so neither tiles nor threads nor neighbours can change it.  Of
+ * packed matrices the items are panels, whose kernels promise the same.
  */
 #include "config.h"
 
 #include "kernels/matmul.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
+#include "kernels/pack.h"
 
 #define TILE_BYTES	16384	/* of weights: half of a small L1 */
+#define ITEM_BYTES	131072	/* of panels, times the rows they go over */
 #define TILES_A_THREAD	8
 #define QUANT_STEP	2048	/* elements of one quantisation item */
 #define SMALL_MACS	16384	/* below this a dispatch costs more */
@@ -25,6 +30,8 @@ act_row_bytes(enum act_form form, size_t n)
 		return n / 32 * sizeof(struct act_q8);
 	case ACT_Q8K:
 		return n / 256 * sizeof(struct act_q8k);
+	case ACT_Q16:
+		return n / 32 * sizeof(struct act_q16);
 	case ACT_F32:
 		break;
 	}
@@ -53,6 +60,8 @@ act_row(const struct act_rows *a, enum act_form form, size_t r)
 		return (const char *)a->q8 + r * bytes;
 	case ACT_Q8K:
 		return (const char *)a->q8k + r * bytes;
+	case ACT_Q16:
+		return (const char *)a->q16 + r * bytes;
 	case ACT_F32:
 		break;
 	}
@@ -77,6 +86,9 @@ quant_item(void *arg, size_t i, int thread)
 	if (j->form == ACT_Q8)
 		kern->quantize_q8(x, (struct act_q8 *)a->q8 +
 		    (r * a->n + from) / 32, n);
+	else if (j->form == ACT_Q16)
+		kern->quantize_q16(x, (struct act_q16 *)a->q16 +
+		    (r * a->n + from) / 32, n);
 	else
 		kern->quantize_q8k(x, (struct act_q8k *)a->q8k +
 		    (r * a->n + from) / 256, n);
@@ -100,10 +112,13 @@ static void
 require(struct pool *pool, struct act_rows *a, enum act_form form)
 {
 	struct quant_job j = { a, form, 0 };
+	const void *const to[] = {
+		[ACT_Q8] = a->q8, [ACT_Q8K] = a->q8k, [ACT_Q16] = a->q16
+	};
 
 	if (form == ACT_F32 || (a->have & 1u << form))
 		return;
-	if ((form == ACT_Q8 ? a->q8 : a->q8k) == NULL)
+	if (to[form] == NULL)
 		fatalx("matmul: no scratch for activations in 8 bits");
 	j.steps_a_row = (a->n + QUANT_STEP - 1) / QUANT_STEP;
 	run(pool, a->n_rows * a->n, a->n_rows * j.steps_a_row, quant_item, &j);
@@ -114,7 +129,8 @@ struct product {
 	const struct matrix	*w;
 	float			*out;
 	size_t			 out_stride;
-	size_t			 tile_rows;
+	enum act_form		 form;
+	size_t			 tile_rows;	/* or of packed panels */
 	size_t			 first_item;	/* of this matrix */
 };
 
@@ -127,30 +143,84 @@ struct product_job {
 };
 
 static void
+rows_item(const struct act_rows *a, const struct product *p, size_t from)
+{
+	const struct matrix *w = p->w;
+	size_t n = MEM_MIN(p->tile_rows, w->n_out - from), r, o;
+	const char *rows = (const char *)w->data + from * w->row_bytes;
+	kern_dot_fn dot = kern->dot[w->type];
+	const void *act;
+
+	for (r = 0; r < a->n_rows; r++) {
+		float *out = p->out + r * p->out_stride + from;
+
+		act = act_row(a, p->form, r);
+		for (o = 0; o < n; o++)
+			out[o] = dot(rows + o * w->row_bytes, act, w->n_in);
+	}
+}
+
+static size_t
+act_stride(const struct act_rows *a, enum act_form form)
+{
+	return form == ACT_F32 ? a->stride * sizeof(float) :
+	    act_row_bytes(form, a->n);
+}
+
+#define EDGE_COLS 32
+
+/* The last panel when the matrix does not fill it.  Columns are taken in
+ * even parts, since a part of one could want another form. */
+static void
+edge_panel(const struct act_rows *a, const struct product *p,
+    const void *panel, size_t from)
+{
+	float part[EDGE_COLS * PANEL_ROWS];
+	size_t stride = act_stride(a, p->form), i, r, n;
+	size_t parts = (a->n_rows + EDGE_COLS - 1) / EDGE_COLS;
+
+	for (r = 0; r < a->n_rows; r += n, parts--) {
+		n = (a->n_rows - r + parts - 1) / parts;
+		kern->panel[p->w->type](panel, 1, p->w->n_in,
+		    act_row(a, p->form, r), stride, n, part, PANEL_ROWS);
+		for (i = 0; i < n; i++)
+			memcpy(p->out + (r + i) * p->out_stride + from,
+			    part + i * PANEL_ROWS,
+			    (p->w->n_out - from) * sizeof(*part));
+	}
+}
+
+static void
+panels_item(const struct act_rows *a, const struct product *p, size_t first)
+{
+	const struct matrix *w = p->w;
+	size_t bytes = pack_panel_bytes(w->type, w->n_in);
+	size_t whole = w->n_out / PANEL_ROWS;
+	size_t end = MEM_MIN(first + p->tile_rows, pack_n_panels(w->n_out));
+	const char *panels = w->packed;
+
+	if (first < whole)
+		kern->panel[w->type](panels + first * bytes,
+		    MEM_MIN(end, whole) - first, w->n_in,
+		    act_row(a, p->form, 0), act_stride(a, p->form), a->n_rows,
+		    p->out + first * PANEL_ROWS, p->out_stride);
+	if (end > whole)
+		edge_panel(a, p, panels + whole * bytes, whole * PANEL_ROWS);
+}
+
+static void
 product_item(void *arg, size_t i, int thread)
 {
 	const struct product_job *j = arg;
 	const struct product *p = &j->products[j->n_products - 1];
-	const struct matrix *w;
-	const char *rows;
-	const void *act;
-	kern_dot_fn dot;
-	size_t from, n, r, o;
 
 	while (i < p->first_item)
 		p--;
-	w = p->w;
-	dot = kern->dot[w->type];
-	from = (i - p->first_item) * p->tile_rows;
-	n = MEM_MIN(p->tile_rows, w->n_out - from);
-	rows = (const char *)w->data + from * w->row_bytes;
-	for (r = 0; r < j->a->n_rows; r++) {
-		float *out = p->out + r * p->out_stride + from;
-
-		act = act_row(j->a, type_info(w->type)->act, r);
-		for (o = 0; o < n; o++)
-			out[o] = dot(rows + o * w->row_bytes, act, w->n_in);
-	}
+	i = (i - p->first_item) * p->tile_rows;
+	if (p->w->packed != NULL)
+		panels_item(j->a, p, i);
+	else
+		rows_item(j->a, p, i);
 }
 
 /* Rows of a tile: what fits the near cache, fewer when there would not be
@@ -166,6 +236,21 @@ tile_rows(const struct pool *pool, const struct matrix *w)
 	return rows > 0 ? rows : 1;
 }
 
+/* Panels of an item: enough to be worth a grab, in fours when each goes over
+ * but one column, and no fewer items than keep all threads busy. */
+static size_t
+tile_panels(const struct pool *pool, const struct matrix *w, size_t n_rows)
+{
+	size_t n = pack_n_panels(w->n_out);
+	size_t tiles = (size_t)pool_n_threads(pool) * TILES_A_THREAD;
+	size_t share = (n + tiles - 1) / tiles;
+	size_t bytes = pack_panel_bytes(w->type, w->n_in) * n_rows;
+	size_t most = (ITEM_BYTES + bytes - 1) / bytes;
+
+	n = MEM_MIN(share, most);
+	return n_rows == 1 ? (n + 3) & ~(size_t)3 : n;
+}
+
 static void
 products(struct pool *pool, const struct matrix *const *w, float *const *out,
     const size_t *out_stride, size_t n, struct act_rows *a)
@@ -173,16 +258,26 @@ products(struct pool *pool, const struct matrix *const *w, float *const *out,
 	struct product_job j = { .a = a, .n_products = n };
 	size_t i, items = 0, macs = 0;
 
+	if (a->n_rows == 0)
+		return;
 	for (i = 0; i < n; i++) {
 		struct product *p = &j.products[i];
 
-		require(pool, a, type_info(w[i]->type)->act);
+		bool is_packed = w[i]->packed != NULL;
+		size_t n_items;
+
+		p->form = is_packed ? pack_act(w[i]->type, a->n_rows) :
+		    type_info(w[i]->type)->act;
+		require(pool, a, p->form);
 		p->w = w[i];
 		p->out = out[i];
 		p->out_stride = out_stride[i];
-		p->tile_rows = tile_rows(pool, w[i]);
+		p->tile_rows = is_packed ?
+		    tile_panels(pool, w[i], a->n_rows) :
+		    tile_rows(pool, w[i]);
+		n_items = is_packed ? pack_n_panels(w[i]->n_out) : w[i]->n_out;
 		p->first_item = items;
-		items += (w[i]->n_out + p->tile_rows - 1) / p->tile_rows;
+		items += (n_items + p->tile_rows - 1) / p->tile_rows;
 		macs += w[i]->n_out * w[i]->n_in * a->n_rows;
 	}
 	run(pool, macs, items, product_item, &j);

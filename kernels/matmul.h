@@ -15,9 +15,11 @@
 #include "kernels/kernels.h"
 #include "kernels/pool.h"
 
-/* n_out rows of n_in elements each, as GGUF stores them; data is borrowed. */
+/* n_out rows of n_in elements each, as GGUF stores them; data is borrowed, and
+ * so is the packed form (pack.h) if there is one: then products use that. */
 struct matrix {
 	const void	*data;
+	const void	*packed;	/* or NULL */
 	enum tensor_type type;
 	size_t		 n_in;
 	size_t		 n_out;
@@ -31,9 +33,9 @@ struct act_rows {
 	size_t		 n_rows;
 	size_t		 n;		/* elements a row */
 	size_t		 stride;
-	/* Scratch of n_rows * act_row_bytes; NULL if no matrix wants it. */
-	void		*q8;
-	void		*q8k;
+	void		*q8;		/* scratch: n_rows * act_row_bytes, or */
+	void		*q8k;		/* NULL if no matrix wants that form */
+	void		*q16;
 	unsigned	 have;		/* bit per enum act_form */
 };
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum act_form { ACT_F32, ACT_Q8, ACT_Q8K };
+enum act_form { ACT_F32, ACT_Q8, ACT_Q8K, ACT_Q16 };
 
 enum tensor_type {
 #define T(sym, id, name, n, bytes, act) sym = id,

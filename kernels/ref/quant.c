@@ -49,11 +49,39 @@ sum_of(const int8_t *q, int n)
 }
 
 static void
+pairs_of(const int8_t *q, int n, int16_t *pair)
+{
+	int i;
+
+	pair[0] = pair[1] = 0;
+	for (i = 0; i < n; i++)
+		pair[i / 2 % 2] = (int16_t)(pair[i / 2 % 2] + q[i]);
+}
+
+static void
 quantize_q8(const float *x, struct act_q8 *out, size_t n)
 {
 	for (; n > 0; n -= 32) {
 		out->d = quantize(x, out->q, 32);
 		out->sum = sum_of(out->q, 32);
+		pairs_of(out->q, 32, out->pair);
+		out->dsum = out->d * (float)out->sum;
+		x += 32;
+		out++;
+	}
+}
+
+static void
+quantize_q16(const float *x, struct act_q16 *out, size_t n)
+{
+	int8_t q[32];
+	int i;
+
+	for (; n > 0; n -= 32) {
+		out->d = quantize(x, q, 32);
+		out->dsum = out->d * (float)sum_of(q, 32);
+		for (i = 0; i < 32; i++)
+			out->q[i] = q[i];
 		x += 32;
 		out++;
 	}
@@ -68,6 +96,10 @@ quantize_q8k(const float *x, struct act_q8k *out, size_t n)
 		out->d = quantize(x, out->q, 256);
 		for (s = 0; s < 16; s++)
 			out->sum[s] = (int16_t)sum_of(out->q + 16 * s, 16);
+		for (s = 0; s < 8; s++)
+			out->sum32[s] = (int16_t)sum_of(out->q + 32 * s, 32);
+		for (s = 0; s < 16; s++)
+			pairs_of(out->q + 16 * s, 16, out->pair[s]);
 		x += 256;
 		out++;
 	}
@@ -87,5 +119,6 @@ ref_table_quant(struct kern_table *t)
 {
 	t->quantize_q8 = quantize_q8;
 	t->quantize_q8k = quantize_q8k;
+	t->quantize_q16 = quantize_q16;
 	t->f32_to_f16 = f32_to_f16;
 }

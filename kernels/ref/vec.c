@@ -106,5 +106,6 @@ ref_table(struct kern_table *t)
 	ref_table_dot(t);
 	ref_table_unpack(t);
 	ref_table_quant(t);
+	ref_table_panel(t);
 	ref_table_vec(t);
 }

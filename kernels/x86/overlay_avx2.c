@@ -8,6 +8,9 @@ void
 avx2_overlay(struct kern_table *t)
 {
 	avx2_overlay_float(t);
+	avx2_overlay_panel_float(t);
+	avx2_overlay_panel_q8(t);
+	avx2_overlay_panel_q8k(t);
 	avx2_overlay_q8(t);
 	avx2_overlay_q8k(t);
 	avx2_overlay_quant(t);

@@ -77,6 +77,31 @@ sum_i32(__m256i v)
 	return _mm_cvtsi128_si32(s);
 }
 
+/* The two pair sums (kernels.h) of each 16 bytes, in every dword of its half. */
+static inline __m256i
+pairs_16(__m256i q)
+{
+	__m256i p = _mm256_maddubs_epi16(_mm256_set1_epi8(1), q);
+
+	p = _mm256_add_epi16(p, _mm256_shuffle_epi32(p, 0x4e));
+	return _mm256_add_epi16(p, _mm256_shuffle_epi32(p, 0xb1));
+}
+
+static inline __m128i
+add_halves(__m256i p)
+{
+	return _mm_add_epi16(_mm256_castsi256_si128(p),
+	    _mm256_extracti128_si256(p, 1));
+}
+
+static inline void
+store_pair(__m128i p, int16_t *pair)
+{
+	int32_t both = _mm_cvtsi128_si32(p);
+
+	memcpy(pair, &both, sizeof(both));
+}
+
 /* d of a block whose largest magnitude has these bits; 0 or NaN when there is
  * nothing to round. */
 static inline int
@@ -108,6 +133,26 @@ quantize_q8(const float *x, struct act_q8 *out, size_t n)
 			    f32_from_bits(bits)));
 		_mm256_storeu_si256((__m256i *)out->q, q);
 		out->sum = sum_i32(sums_4(q));
+		out->dsum = out->d * (float)out->sum;
+		store_pair(add_halves(pairs_16(q)), out->pair);
+	}
+}
+
+static void
+quantize_q16(const float *x, struct act_q16 *out, size_t n)
+{
+	for (; n > 0; n -= 32, x += 32, out++) {
+		uint32_t bits = max_bits(x, 32);
+		__m256i q = _mm256_setzero_si256();
+
+		if (has_scale(bits, &out->d))
+			q = round_32(x, _mm256_set1_ps(127.0f /
+			    f32_from_bits(bits)));
+		_mm256_storeu_si256((__m256i *)out->q,
+		    _mm256_cvtepi8_epi16(_mm256_castsi256_si128(q)));
+		_mm256_storeu_si256((__m256i *)(out->q + 16),
+		    _mm256_cvtepi8_epi16(_mm256_extracti128_si256(q, 1)));
+		out->dsum = out->d * (float)sum_i32(sums_4(q));
 	}
 }
 
@@ -136,6 +181,8 @@ quantize_q8k(const float *x, struct act_q8k *out, size_t n)
 		if (!has_scale(bits, &out->d)) {
 			memset(out->q, 0, sizeof(out->q));
 			memset(out->sum, 0, sizeof(out->sum));
+			memset(out->sum32, 0, sizeof(out->sum32));
+			memset(out->pair, 0, sizeof(out->pair));
 			continue;
 		}
 		for (i = 0; i < 256; i += 32)
@@ -144,8 +191,20 @@ quantize_q8k(const float *x, struct act_q8k *out, size_t n)
 			    f32_from_bits(bits))));
 		sums = _mm256_packs_epi32(sums_16(out->q),
 		    sums_16(out->q + 128));
-		_mm256_storeu_si256((__m256i *)out->sum,
-		    _mm256_permute4x64_epi64(sums, 0xd8));
+		sums = _mm256_permute4x64_epi64(sums, 0xd8);
+		_mm256_storeu_si256((__m256i *)out->sum, sums);
+		sums = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
+		_mm_storeu_si128((__m128i *)out->sum32, _mm_packs_epi32(
+		    _mm256_castsi256_si128(sums),
+		    _mm256_extracti128_si256(sums, 1)));
+		for (i = 0; i < 8; i++) {
+			__m256i p = pairs_16(load_32(out->q + 32 * i));
+
+			store_pair(_mm256_castsi256_si128(p),
+			    out->pair[2 * i]);
+			store_pair(_mm256_extracti128_si256(p, 1),
+			    out->pair[2 * i + 1]);
+		}
 	}
 }
 
@@ -170,5 +229,6 @@ avx2_overlay_quant(struct kern_table *t)
 {
 	t->quantize_q8 = quantize_q8;
 	t->quantize_q8k = quantize_q8k;
+	t->quantize_q16 = quantize_q16;
 	t->f32_to_f16 = f32_to_f16;
 }

@@ -68,10 +68,12 @@ double	 sum_tolerance(size_t n, double sum_of_magnitudes);
 /* ---- the checks: false when the kernel failed ---- */
 bool	 check_dot(struct check *c, enum tensor_type t);
 bool	 check_unpack(struct check *c, enum tensor_type t);
+bool	 check_panel(struct check *c, enum tensor_type t);
 bool	 check_dot_f32(struct check *c);
 bool	 check_dot_f16(struct check *c);
 bool	 check_quantize_q8(struct check *c);
 bool	 check_quantize_q8k(struct check *c);
+bool	 check_quantize_q16(struct check *c);
 bool	 check_f32_to_f16(struct check *c);
 bool	 check_axpy_f16(struct check *c);
 bool	 check_add(struct check *c);

@@ -7,13 +7,18 @@
 
 #include "check.h"
 
+#include <sys/mman.h>
+
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "kernels/ceiling.h"
 #include "kernels/matmul.h"
+#include "kernels/pack.h"
 
 #define N	4096
 #define ROWS	32
@@ -153,8 +158,8 @@ static void
 bench_matmul(const char *level, enum tensor_type t)
 {
 	static const size_t rows[] = { 1, 8 };
-	struct matmul_bench b = { .w = { NULL, t, N, N,
-	    type_row_bytes(t, N) } };
+	struct matmul_bench b = { .w = { .type = t, .n_in = N, .n_out = N,
+	    .row_bytes = type_row_bytes(t, N) } };
 	float *x = xcalloc(8 * N, sizeof(*x));
 	uint8_t *w = xmalloc(N * b.w.row_bytes);
 	struct rng r = { 3 };
@@ -187,6 +192,113 @@ bench_matmul(const char *level, enum tensor_type t)
 	free(b.a.q8k);
 }
 
+/* ---- packed matrices ---- */
+
+#define PACK_N		2048	/* elements of a row, as a small model has */
+#define PACK_COLS	512
+
+struct pack_bench {
+	struct matrix	 w;
+	struct pool	*pool;
+	struct act_rows	 a;
+	const float	*x;
+	float		*out;
+	size_t		 n_cols;
+	size_t		 n_copies, at;	/* of w, for reading from memory */
+};
+
+/* The weights are another copy each time, as if from the next layer. */
+static void
+run_pack(void *arg)
+{
+	struct pack_bench *b = arg;
+	struct matrix w = b->w;
+
+	w.packed = (const char *)w.packed + b->at++ % b->n_copies *
+	    pack_bytes(w.type, w.n_in, w.n_out);
+	act_rows_set(&b->a, b->x, b->n_cols, PACK_N, PACK_N);
+	matmul(b->pool, &w, &b->a, b->out, w.n_out);
+}
+
+static const struct ceiling *
+ceilings(struct pool *pool)
+{
+	static struct ceiling c;
+	struct cause cause;
+
+	if (c.read_gb_s == 0 &&
+	    ceiling_measure(pool, (size_t)1 << 30, 20, &c, &cause) == 0)
+		printf("# %d threads: read %.1f GB/s, FMA %.1f GFLOP/s, "
+		    "maddubs+paddw %.1f, maddubs+maddwd+paddd %.1f GOP/s\n",
+		    pool_n_threads(pool), c.read_gb_s, c.fma_gflops,
+		    c.maddubs_paddw_gops, c.maddubs_maddwd_gops);
+	return &c;
+}
+
+static void
+bench_columns(struct pack_bench *b, const char *level)
+{
+	static const size_t cols[] = { 1, 2, 4, 8, 16, PACK_COLS };
+	const struct ceiling *top = ceilings(b->pool);
+	double bytes = (double)pack_bytes(b->w.type, PACK_N, b->w.n_out);
+	bool is_float = pack_act(b->w.type, 1) == ACT_F32;
+	double peak = is_float ? top->fma_gflops : top->maddubs_paddw_gops;
+	double ns, ops;
+	size_t i;
+
+	for (i = 0; i < N_ELEMENTS(cols); i++) {
+		b->n_cols = cols[i];
+		ns = best_ns(run_pack, b);
+		ops = 2.0 * PACK_N * (double)(b->w.n_out * cols[i]) / ns;
+		printf("# %-5s panel %-6s %3zu columns %7.2f GB/s (%3.0f%% of "
+		    "read) %8.1f GOP/s (%3.0f%% of %s)\n", level,
+		    type_info(b->w.type)->name, cols[i], bytes / ns,
+		    100 * bytes / ns / top->read_gb_s, ops, 100 * ops / peak,
+		    is_float ? "FMA" : "maddubs+paddw");
+	}
+}
+
+static void
+bench_panel(const char *level, enum tensor_type t)
+{
+	enum { N_OUT = 5632, COPIES = 32 };
+	struct pack_bench b = { .w = { .type = t, .n_in = PACK_N,
+	    .n_out = N_OUT, .row_bytes = type_row_bytes(t, PACK_N) } };
+	size_t bytes = pack_bytes(t, PACK_N, N_OUT), i;
+	float *x = xcalloc(PACK_COLS * PACK_N, sizeof(*x));
+	uint8_t *data = xmalloc(N_OUT * b.w.row_bytes);
+	char *packed = try_aligned((size_t)2 << 20, COPIES * bytes);
+	struct rng r = { 3 };
+	struct cause cause;
+
+	if (packed == NULL ||
+	    pool_new(&b.pool, pool_granted_cpus(), &cause) != 0)
+		return;
+	madvise(packed, COPIES * bytes, MADV_HUGEPAGE);
+	fill_blocks(&r, t, data, (size_t)N_OUT * PACK_N, 0, false);
+	fill_floats(&r, SHAPE_RANDOM, x, PACK_COLS * PACK_N);
+	b.w.data = data;
+	pack(&b.w, packed);
+	for (i = 1; i < COPIES; i++)
+		memcpy(packed + i * bytes, packed, bytes);
+	b.w.packed = packed;
+	b.n_copies = COPIES;
+	b.x = x;
+	b.out = xcalloc(PACK_COLS * N_OUT, sizeof(*b.out));
+	b.a.q8 = xmalloc(PACK_COLS * act_row_bytes(ACT_Q8, PACK_N));
+	b.a.q8k = xmalloc(PACK_COLS * act_row_bytes(ACT_Q8K, PACK_N));
+	b.a.q16 = xmalloc(PACK_COLS * act_row_bytes(ACT_Q16, PACK_N));
+	bench_columns(&b, level);
+	pool_free(&b.pool);
+	free(x);
+	free(data);
+	free(packed);
+	free(b.out);
+	free(b.a.q8);
+	free(b.a.q8k);
+	free(b.a.q16);
+}
+
 void
 bench_level(const char *level, const char *pattern)
 {
@@ -202,6 +314,10 @@ bench_level(const char *level, const char *pattern)
 		snprintf(name, sizeof(name), "matmul %s", type_info(t)->name);
 		if (fnmatch(pattern, name, 0) == 0)
 			bench_matmul(level, (enum tensor_type)t);
+		snprintf(name, sizeof(name), "panel %s", type_info(t)->name);
+		if (pack_has((enum tensor_type)t, PACK_N) &&
+		    strcmp(level, "ref") != 0 && fnmatch(pattern, name, 0) == 0)
+			bench_panel(level, (enum tensor_type)t);
 	}
 	bench_rows(level, pattern);
 }

@@ -45,12 +45,15 @@ half_a_step(struct check *c, enum act_form form, const float *x,
 {
 	const struct act_q8 *q8 = act;
 	const struct act_q8k *q8k = act;
+	const struct act_q16 *q16 = act;
 	double d, q;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		d = form == ACT_Q8 ? q8[i / 32].d : q8k[i / 256].d;
+		d = form == ACT_Q8 ? q8[i / 32].d : form == ACT_Q16 ?
+		    q16[i / 32].d : q8k[i / 256].d;
 		q = form == ACT_Q8 ? q8[i / 32].q[i % 32] :
+		    form == ACT_Q16 ? q16[i / 32].q[i % 32] :
 		    q8k[i / 256].q[i % 256];
 		if (isnan(d))
 			continue;
@@ -68,6 +71,8 @@ quantize(const struct kern_table *t, enum act_form form, const float *x,
 {
 	if (form == ACT_Q8)
 		t->quantize_q8(x, out, n);
+	else if (form == ACT_Q16)
+		t->quantize_q16(x, out, n);
 	else
 		t->quantize_q8k(x, out, n);
 }
@@ -76,7 +81,7 @@ static bool
 try_quantize(struct check *c, enum act_form form, size_t n, enum shape shape,
     int hostile)
 {
-	static _Alignas(8) char want[MAX_N / 32 * sizeof(struct act_q8)];
+	static _Alignas(8) char want[MAX_N / 32 * sizeof(struct act_q16)];
 	struct rng r = rng_of(c, n, (uint64_t)shape * 16 + (uint64_t)hostile);
 	enum place place = (enum place)(rng_u64(&r) % PLACE_LIMIT);
 	size_t bytes = act_row_bytes(form, n);
@@ -98,7 +103,7 @@ try_quantize(struct check *c, enum act_form form, size_t n, enum shape shape,
 static bool
 check_quantize(struct check *c, enum act_form form)
 {
-	size_t block = form == ACT_Q8 ? 32 : 256, n;
+	size_t block = form == ACT_Q8K ? 256 : 32, n;
 	int shape, hostile;
 
 	for (n = 0; n <= MAX_N; n += n < 8 * block ? block : 7 * block)
@@ -113,6 +118,12 @@ bool
 check_quantize_q8(struct check *c)
 {
 	return check_quantize(c, ACT_Q8);
+}
+
+bool
+check_quantize_q16(struct check *c)
+{
+	return check_quantize(c, ACT_Q16);
 }
 
 bool

@@ -23,6 +23,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "kernels/pack.h"
 
 static struct options {
 	const char	*pattern, *cpu;
@@ -125,6 +126,9 @@ check_types(void)
 		snprintf(name, sizeof(name), "unpack %s", type_info(i)->name);
 		if (kern->unpack[i] != seen.unpack[i])
 			run_check(name, NULL, check_unpack, t);
+		snprintf(name, sizeof(name), "panel %s", type_info(i)->name);
+		if (pack_has(t, 256) && kern->panel[i] != seen.panel[i])
+			run_check(name, NULL, check_panel, t);
 		snprintf(name, sizeof(name), "matmul %s", type_info(i)->name);
 		run_check(name, NULL, check_matmul_type, t);
 	}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One item of work a thread.  A loop's rate is its operations over the time of
+ * the whole dispatch, the slowest thread included, as it is for kernels.
+ */
+#include "config.h"
+
+#include "kernels/ceiling.h"
+
+#include <sys/mman.h>
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "kernels/cpu.h"
+#ifdef KERNELS_AVX2
+#include "kernels/x86/avx2.h"
+#endif
+
+#define STEPS	1000000		/* of a loop of registers */
+#define PIECE	((size_t)1 << 20)
+
+static const struct ceiling_loops *
+loops(void)
+{
+#ifdef KERNELS_AVX2
+	if (cpu_flags() & CPU_AVX2)
+		return &avx2_ceiling_loops;
+#endif
+	return NULL;
+}
+
+struct job {
+	const struct ceiling_loops *loops;
+	ceiling_loop_fn	 loop;
+	const uint8_t	*bytes;
+};
+
+static void
+loop_item(void *arg, size_t i, int thread)
+{
+	const struct job *j = arg;
+
+	j->loop(STEPS);
+}
+
+static volatile uint64_t sink;
+
+static void
+read_item(void *arg, size_t i, int thread)
+{
+	const struct job *j = arg;
+	const uint8_t *p = j->bytes + i * PIECE;
+	uint64_t sum = 0, part;
+	size_t k;
+
+	if (j->loops != NULL) {
+		j->loops->read(p, PIECE);
+		return;
+	}
+	for (k = 0; k < PIECE; k += sizeof(part)) {
+		memcpy(&part, p + k, sizeof(part));
+		sum ^= part;
+	}
+	sink = sum;
+}
+
+static double
+best_ns(struct pool *pool, size_t n, pool_fn fn, void *j, int runs)
+{
+	uint64_t from, ns, best = UINT64_MAX;
+
+	for (; runs > 0; runs--) {
+		from = clock_now_ns();
+		pool_run(pool, n, fn, j);
+		ns = clock_now_ns() - from;
+		best = MEM_MIN(best, ns);
+	}
+	return (double)MEM_MAX(best, UINT64_C(1));
+}
+
+/* 10^9 operations a second of a loop, a multiply-add counting two. */
+static double
+rate(struct pool *pool, ceiling_loop_fn loop, double macs_a_step, int runs)
+{
+	struct job j = { .loop = loop };
+	size_t n = (size_t)pool_n_threads(pool);
+
+	return 2 * macs_a_step * STEPS * (double)n /
+	    best_ns(pool, n, loop_item, &j, runs);
+}
+
+int
+ceiling_measure(struct pool *pool, size_t read_bytes, int runs,
+    struct ceiling *out, struct cause *cause)
+{
+	size_t pieces = MEM_MAX(read_bytes / PIECE, (size_t)2);
+	const struct ceiling_loops *l = loops();
+	uint8_t *p = try_aligned(2 * PIECE, pieces * PIECE);
+	struct job j = { .loops = l, .bytes = p };
+
+	if (p == NULL)
+		return cause_set(cause, BM_ENOMEM, "no memory to read");
+	memset(out, 0, sizeof(*out));
+	madvise(p, pieces * PIECE, MADV_HUGEPAGE);
+	memset(p, 1, pieces * PIECE);
+	out->read_gb_s = (double)(pieces * PIECE) /
+	    best_ns(pool, pieces, read_item, &j, runs);
+	free(p);
+	if (l == NULL)
+		return 0;
+	out->fma_gflops = rate(pool, l->fma, l->fma_macs, runs);
+	out->maddubs_paddw_gops = rate(pool, l->maddubs_paddw,
+	    l->maddubs_paddw_macs, runs);
+	out->maddubs_maddwd_gops = rate(pool, l->maddubs_maddwd,
+	    l->maddubs_maddwd_macs, runs);
+	return 0;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Packing is one transposition, described by the table of fields; nothing is
+ * decoded or rounded, so unpacking gives back the very bytes.
+ */
+#include "config.h"
+
+#include "kernels/pack.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define MAX_FIELDS 5
+
+struct field {
+	uint16_t	 offset;	/* in GGUF's block */
+	uint16_t	 bytes;
+	uint16_t	 unit;
+};
+
+static const struct layout {
+	struct field	 fields[MAX_FIELDS];
+	enum act_form	 one, many;	/* activations: one row, more */
+} layouts[TYPE_LIMIT] = {
+	[TYPE_F32] = { { { 0, 4, 4 } }, ACT_F32, ACT_F32 },
+	[TYPE_F16] = { { { 0, 2, 2 } }, ACT_F32, ACT_F32 },
+	[TYPE_BF16] = { { { 0, 2, 2 } }, ACT_F32, ACT_F32 },
+	[TYPE_Q4_0] = { { { 2, 16, 4 }, { 0, 2, 2 } }, ACT_Q8, ACT_Q8 },
+	[TYPE_Q8_0] = { { { 2, 32, 4 }, { 0, 2, 2 } }, ACT_Q8, ACT_Q16 },
+	[TYPE_Q4_K] = { { { 16, 128, 4 }, { 4, 12, 4 }, { 0, 2, 2 },
+	    { 2, 2, 2 } }, ACT_Q8K, ACT_Q8K },
+	[TYPE_Q6_K] = { { { 0, 128, 4 }, { 128, 64, 4 }, { 192, 16, 4 },
+	    { 208, 2, 2 } }, ACT_Q8K, ACT_Q8K },
+};
+
+bool
+pack_has(enum tensor_type t, size_t n_in)
+{
+	return layouts[t].fields[0].bytes != 0 && n_in > 0 &&
+	    n_in % type_info(t)->block_n == 0;
+}
+
+enum act_form
+pack_act(enum tensor_type t, size_t n_rows)
+{
+	return n_rows == 1 ? layouts[t].one : layouts[t].many;
+}
+
+size_t
+pack_panel_bytes(enum tensor_type t, size_t n_in)
+{
+	return PANEL_ROWS * type_row_bytes(t, n_in);
+}
+
+size_t
+pack_n_panels(size_t n_out)
+{
+	return (n_out + PANEL_ROWS - 1) / PANEL_ROWS;
+}
+
+size_t
+pack_bytes(enum tensor_type t, size_t n_in, size_t n_out)
+{
+	return pack_n_panels(n_out) * pack_panel_bytes(t, n_in);
+}
+
+/* One block of one row, `to` being where the block column begins. */
+static void
+put_block(enum tensor_type t, const uint8_t *from, size_t row, uint8_t *to)
+{
+	const struct field *f = layouts[t].fields;
+	size_t i;
+
+	for (; f < layouts[t].fields + MAX_FIELDS && f->bytes != 0; f++) {
+		for (i = 0; i < f->bytes; i += f->unit)
+			memcpy(to + PANEL_ROWS * i + row * f->unit,
+			    from + f->offset + i, f->unit);
+		to += (size_t)PANEL_ROWS * f->bytes;
+	}
+}
+
+void
+pack_get_block(enum tensor_type t, const void *panel, size_t block, size_t row,
+    uint8_t *bytes)
+{
+	const struct field *f = layouts[t].fields;
+	size_t block_bytes = type_info(t)->block_bytes, i;
+	const uint8_t *from = panel;
+
+	from += block * PANEL_ROWS * block_bytes;
+	for (; f < layouts[t].fields + MAX_FIELDS && f->bytes != 0; f++) {
+		for (i = 0; i < f->bytes; i += f->unit)
+			memcpy(bytes + f->offset + i,
+			    from + PANEL_ROWS * i + row * f->unit, f->unit);
+		from += (size_t)PANEL_ROWS * f->bytes;
+	}
+}
+
+void
+pack_panel(const struct matrix *w, size_t i, void *to)
+{
+	const uint8_t *from = w->data;
+	size_t block_bytes = type_info(w->type)->block_bytes, b, r;
+	size_t n_blocks = w->n_in / type_info(w->type)->block_n;
+	size_t first = i * PANEL_ROWS;
+	size_t n = MEM_MIN((size_t)PANEL_ROWS, w->n_out - first);
+	size_t column_bytes = PANEL_ROWS * block_bytes;
+	uint8_t *panel = to;
+
+	panel += i * pack_panel_bytes(w->type, w->n_in);
+	from += first * w->row_bytes;
+	if (n < PANEL_ROWS)
+		memset(panel, 0, n_blocks * column_bytes);
+	for (b = 0; b < n_blocks; b++)
+		for (r = 0; r < n; r++)
+			put_block(w->type, from + r * w->row_bytes +
+			    b * block_bytes, r, panel + b * column_bytes);
+}
+
+void
+pack(const struct matrix *w, void *to)
+{
+	size_t i;
+
+	for (i = 0; i < pack_n_panels(w->n_out); i++)
+		pack_panel(w, i, to);
+}

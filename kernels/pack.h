@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_KERNELS_PACK_H
+#define BM_KERNELS_PACK_H
+
+/*
+ * Packed weights: the layout that panel kernels read, the same for all CPU
+ * levels.  16 rows of a matrix make a panel, stored block column by block
+ * column.  Within a block column every field of the type's block (quants
+ * first, then scales) is cut into units of 4 bytes (2 for halves), and unit u
+ * of the 16 rows lies together:
+ *
+ *	panel[block][field][unit][row 0..15][byte]
+ *
+ * So a packed matrix has as many bytes as GGUF's, except for the rows of zeros
+ * that fill the last panel, and a vector register holds one unit of many rows.
+ */
+
+#include <stdbool.h>
+
+#include "kernels/matmul.h"
+
+#define PANEL_ROWS	16
+#define PACK_ALIGN	64	/* of a packed matrix in memory */
+/* Rises whenever the bytes of some packed type change. */
+#define PACK_VERSION	1
+
+/* Whether matrices of the type with rows of n_in have a packed form. */
+bool	 pack_has(enum tensor_type t, size_t n_in);
+/* The form its panel kernel wants for that many rows of activations. */
+enum act_form pack_act(enum tensor_type t, size_t n_rows);
+/* Bytes of one panel of rows of n_in. */
+size_t	 pack_panel_bytes(enum tensor_type t, size_t n_in);
+/* Bytes of the whole matrix packed. */
+size_t	 pack_bytes(enum tensor_type t, size_t n_in, size_t n_out);
+/* Panels of a matrix of n_out rows. */
+size_t	 pack_n_panels(size_t n_out);
+/* Pack panel i of w to its place in the packed matrix at `to`, which is
+ * aligned to PACK_ALIGN; panels may be packed in any order, by any thread. */
+void	 pack_panel(const struct matrix *w, size_t i, void *to);
+/* All panels. */
+void	 pack(const struct matrix *w, void *to);
+/* The reverse, for one block of one row: its bytes as GGUF has them. */
+void	 pack_get_block(enum tensor_type t, const void *panel, size_t block,
+	    size_t row, uint8_t *bytes);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_KERNELS_X86_PANEL_AVX2_H
+#define BM_KERNELS_X86_PANEL_AVX2_H
+
+/*
+ * What the panel kernels share.  A k-quad is 4 elements of 16 rows: 64 bytes
+ * [row][4], two registers.  The weights are the unsigned operand of maddubs;
+ * the 4 activations of a column are broadcast.
+ *
+ * Sums stay in 16 bits as long as they are sure to fit: with w in 0..15 and
+ * activations within +-127 for 8 quads, since 16 * 15 * 127 < 2^15.  A type
+ * whose quants have an offset starts the chain at -offset * (sum of the
+ * activations of that lane); additions wrap, so only the *end* of a chain must
+ * fit: with w - offset in -32..31 that is 4 quads, in -16..15 8 of them.
+ *
+ * The compiler would re-associate chains of intrinsics, compute all products
+ * first and spill; the asm keeps product and addition together.
+ */
+
+#include "kernels/pack.h"
+#include "kernels/x86/common_avx2.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* Columns of a tile of 16 rows: 8 sums, 2 of weights, 1 of activations. */
+#define TILE_COLS 4
+
+/* acc + maddubs(w, a) */
+ALWAYS_INLINE __m256i
+mac_u8(__m256i acc, __m256i w, __m256i a)
+{
+	__m256i product;
+
+	__asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0"
+	    : "+x" (acc), "=&x" (product) : "x" (w), "x" (a));
+	return acc;
+}
+
+/* acc + maddwd(w, a), 16 bits times 16 bits */
+ALWAYS_INLINE __m256i
+mac_i16(__m256i acc, __m256i w, __m256i a)
+{
+	__m256i product;
+
+	__asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+	    : "+x" (acc), "=&x" (product) : "x" (w), "x" (a));
+	return acc;
+}
+
+ALWAYS_INLINE __m256i
+broadcast_32(const void *p)
+{
+	int32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return _mm256_set1_epi32(v);
+}
+
+ALWAYS_INLINE void
+store_32(void *p, __m256i v)
+{
+	_mm256_store_si256((__m256i *)p, v);
+}
+
+/* 16 halves at p to floats. */
+ALWAYS_INLINE void
+store_scales(const void *p, float *out)
+{
+	_mm256_store_ps(out, load_f16(p));
+	_mm256_store_ps(out + 8, load_f16((const uint16_t *)p + 8));
+}
+
+/* Nibbles of 64 bytes: the low ones to `low`, the high ones to `high`. */
+ALWAYS_INLINE void
+split_nibbles(const uint8_t *p, uint8_t *low, uint8_t *high)
+{
+	const __m256i mask = _mm256_set1_epi8(15);
+	__m256i v0 = load_32(p), v1 = load_32(p + 32);
+
+	store_32(low, _mm256_and_si256(v0, mask));
+	store_32(low + 32, _mm256_and_si256(v1, mask));
+	store_32(high, _mm256_and_si256(_mm256_srli_epi16(v0, 4), mask));
+	store_32(high + 32, _mm256_and_si256(_mm256_srli_epi16(v1, 4), mask));
+}
+
+/* Ask for the lines of weights that come n bytes later. */
+ALWAYS_INLINE void
+prefetch(const uint8_t *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i += 64)
+		_mm_prefetch((const char *)p + i, _MM_HINT_T0);
+}
+
+/*
+ * Columns of the next tile when n remain: as even as possible, so that 5 are
+ * 3 and 2 instead of 4 and 1.
+ */
+ALWAYS_INLINE size_t
+tile_cols(size_t n, size_t most)
+{
+	size_t tiles = (n + most - 1) / most;
+
+	return (n + tiles - 1) / tiles;
+}
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Panels of floats and halves.  Some elements of 16 rows are converted to
+ * floats in the near cache, then tiles of up to 6 columns pass over them: 12
+ * sums, 2 registers of weights and 1 of activations.  With one column the
+ * chains of four panels run side by side, or the adder's latency would rule.
+ */
+#include "config.h"
+
+#include "kernels/x86/avx2.h"
+
+#include "kernels/x86/panel_avx2.h"
+
+#define CHUNK		256	/* elements: 16 KB of floats */
+#define TILE_COLS_F32	6
+#define AHEAD_BYTES	1024
+
+#define COLUMN(i) do {							\
+	__m256 x = _mm256_broadcast_ss(act + i * act_stride + k);	\
+									\
+	lo##i = _mm256_fmadd_ps(w0, x, lo##i);				\
+	hi##i = _mm256_fmadd_ps(w1, x, hi##i);				\
+} while (0)
+
+#define LOAD(i) do {							\
+	lo##i = _mm256_loadu_ps(out + i * out_stride);			\
+	hi##i = _mm256_loadu_ps(out + i * out_stride + 8);		\
+} while (0)
+
+#define STORE(i) do {							\
+	_mm256_storeu_ps(out + i * out_stride, lo##i);			\
+	_mm256_storeu_ps(out + i * out_stride + 8, hi##i);		\
+} while (0)
+
+/* DO(i) for the n columns. */
+#define COLUMNS(DO) do {						\
+	DO(0);								\
+	if (n > 1)							\
+		DO(1);							\
+	if (n > 2)							\
+		DO(2);							\
+	if (n > 3)							\
+		DO(3);							\
+	if (n > 4)							\
+		DO(4);							\
+	if (n > 5)							\
+		DO(5);							\
+} while (0)
+
+/* n columns (a constant, 1..6) of n_k elements; strides in floats. */
+ALWAYS_INLINE void
+tile_f32(const int n, const float *w, size_t n_k, const float *act,
+    size_t act_stride, float *out, size_t out_stride)
+{
+	__m256 lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, lo4, hi4, lo5, hi5;
+	size_t k;
+
+	COLUMNS(LOAD);
+	for (k = 0; k < n_k; k++, w += PANEL_ROWS) {
+		__m256 w0 = _mm256_load_ps(w), w1 = _mm256_load_ps(w + 8);
+
+		COLUMNS(COLUMN);
+	}
+	COLUMNS(STORE);
+}
+
+static void
+tiles_f32(const float *w, size_t n_k, const float *act, size_t act_stride,
+    size_t n_cols, float *out, size_t out_stride)
+{
+	size_t n;
+
+#define CASE(n)								\
+	case n:								\
+		tile_f32(n, w, n_k, act, act_stride, out, out_stride);	\
+		break
+	for (; n_cols > 0; n_cols -= n) {
+		n = tile_cols(n_cols, TILE_COLS_F32);
+		switch (n) {
+		CASE(6);
+		CASE(5);
+		CASE(4);
+		CASE(3);
+		CASE(2);
+		CASE(1);
+		}
+		act += n * act_stride;
+		out += n * out_stride;
+	}
+#undef CASE
+}
+
+/* The 16 rows' element at w, 8 of them from row `from` on. */
+ALWAYS_INLINE __m256
+load_rows(const int t, const uint8_t *w, int from)
+{
+	if (t == TYPE_F32)
+		return _mm256_loadu_ps((const float *)(const void *)w + from);
+	if (t == TYPE_F16)
+		return load_f16((const uint16_t *)(const void *)w + from);
+	return load_bf16((const uint16_t *)(const void *)w + from);
+}
+
+/* Four panels times one column. */
+ALWAYS_INLINE void
+four_panels(const int t, const uint8_t *w, size_t panel_bytes,
+    size_t element_bytes, size_t n_in, const float *x, float *out)
+{
+	__m256 lo0 = _mm256_setzero_ps(), hi0 = lo0, lo1 = lo0, hi1 = lo0;
+	__m256 lo2 = lo0, hi2 = lo0, lo3 = lo0, hi3 = lo0;
+	const uint8_t *w1 = w + panel_bytes, *w2 = w1 + panel_bytes;
+	const uint8_t *w3 = w2 + panel_bytes;
+	size_t k, at = 0;
+
+#define PANEL(i, w) do {						\
+	prefetch(w + at + AHEAD_BYTES, element_bytes);			\
+	lo##i = _mm256_fmadd_ps(load_rows(t, w + at, 0), a, lo##i);	\
+	hi##i = _mm256_fmadd_ps(load_rows(t, w + at, 8), a, hi##i);	\
+} while (0)
+	for (k = 0; k < n_in; k++, at += element_bytes) {
+		__m256 a = _mm256_broadcast_ss(x + k);
+
+		PANEL(0, w);
+		PANEL(1, w1);
+		PANEL(2, w2);
+		PANEL(3, w3);
+	}
+#undef PANEL
+	_mm256_storeu_ps(out, lo0);
+	_mm256_storeu_ps(out + 8, hi0);
+	_mm256_storeu_ps(out + 16, lo1);
+	_mm256_storeu_ps(out + 24, hi1);
+	_mm256_storeu_ps(out + 32, lo2);
+	_mm256_storeu_ps(out + 40, hi2);
+	_mm256_storeu_ps(out + 48, lo3);
+	_mm256_storeu_ps(out + 56, hi3);
+}
+
+ALWAYS_INLINE void
+one_panel(const int t, const uint8_t *w, size_t element_bytes, size_t n_in,
+    const float *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride)
+{
+	_Alignas(64) float chunk[CHUNK * PANEL_ROWS];
+	size_t i, k, n;
+
+	for (i = 0; i < n_cols; i++)
+		memset(out + i * out_stride, 0, PANEL_ROWS * sizeof(*out));
+	for (i = 0; i < n_in; i += n) {
+		n = n_in - i < CHUNK ? n_in - i : CHUNK;
+		for (k = 0; k < n; k++, w += element_bytes) {
+			prefetch(w + AHEAD_BYTES, element_bytes);
+			_mm256_store_ps(chunk + k * PANEL_ROWS,
+			    load_rows(t, w, 0));
+			_mm256_store_ps(chunk + k * PANEL_ROWS + 8,
+			    load_rows(t, w, 8));
+		}
+		tiles_f32(chunk, n, act + i, act_stride, n_cols, out,
+		    out_stride);
+	}
+}
+
+ALWAYS_INLINE void
+panels(const int t, size_t element_bytes, const uint8_t *w, size_t n_panels,
+    size_t n_in, const float *act, size_t act_stride, size_t n_cols,
+    float *out, size_t out_stride)
+{
+	size_t panel_bytes = n_in * element_bytes;
+
+	for (; n_cols == 1 && n_panels >= 4; n_panels -= 4) {
+		four_panels(t, w, panel_bytes, element_bytes, n_in, act, out);
+		w += 4 * panel_bytes;
+		out += (size_t)4 * PANEL_ROWS;
+	}
+	for (; n_panels > 0; n_panels--) {
+		one_panel(t, w, element_bytes, n_in, act, act_stride, n_cols,
+		    out, out_stride);
+		w += panel_bytes;
+		out += PANEL_ROWS;
+	}
+}
+
+#define PANEL_KERNEL(name, type, element_bytes)				\
+static void								\
+name(const void *w, size_t n_panels, size_t n_in, const void *act,	\
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)	\
+{									\
+	panels(type, element_bytes, w, n_panels, n_in, act,		\
+	    act_stride / sizeof(float), n_cols, out, out_stride);	\
+}
+PANEL_KERNEL(panel_f32, TYPE_F32, 64)
+PANEL_KERNEL(panel_f16, TYPE_F16, 32)
+PANEL_KERNEL(panel_bf16, TYPE_BF16, 32)
+#undef PANEL_KERNEL
+
+void
+avx2_overlay_panel_float(struct kern_table *t)
+{
+	t->panel[TYPE_F32] = panel_f32;
+	t->panel[TYPE_F16] = panel_f16;
+	t->panel[TYPE_BF16] = panel_bf16;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Panels of types with blocks of 32: some block columns are unpacked into the
+ * near cache, one byte (or two) a quant, then every tile of columns passes
+ * over them.  The float sums live in `out` between blocks.
+ */
+#include "config.h"
+
+#include "kernels/x86/avx2.h"
+
+#include "kernels/x86/panel_avx2.h"
+
+#define CHUNK_BLOCKS 16
+
+/* A block column of 16 rows, unpacked. */
+struct block_u8 {
+	uint8_t	 q[8][64];
+	float	 d[16];
+};
+
+ALWAYS_INLINE void
+finish_32(__m256i sum, __m256 d, __m256 act_d, float *out)
+{
+	__m256 acc = _mm256_loadu_ps(out);
+
+	acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum),
+	    _mm256_mul_ps(d, act_d), acc);
+	_mm256_storeu_ps(out, acc);
+}
+
+ALWAYS_INLINE __m256i
+start_of(const struct act_q8 *a, int offset)
+{
+	if (offset == 0)
+		return _mm256_setzero_si256();
+	return _mm256_mullo_epi16(broadcast_32(a->pair),
+	    _mm256_set1_epi16((int16_t)-offset));
+}
+
+#define QUAD_COLUMN(k, a, lo, hi) do {					\
+	__m256i x = broadcast_32((a)->q + 4 * (k));			\
+									\
+	lo = mac_u8(lo, w0, x);						\
+	hi = mac_u8(hi, w1, x);						\
+} while (0)
+
+#define QUAD(k) do {							\
+	__m256i w0 = load_32(b->q[k]), w1 = load_32(b->q[k] + 32);	\
+									\
+	QUAD_COLUMN(k, a0, lo0, hi0);					\
+	if (n > 1)							\
+		QUAD_COLUMN(k, a1, lo1, hi1);				\
+	if (n > 2)							\
+		QUAD_COLUMN(k, a2, lo2, hi2);				\
+	if (n > 3)							\
+		QUAD_COLUMN(k, a3, lo3, hi3);				\
+} while (0)
+
+#define FINISH(i) do {							\
+	__m256 act_d = _mm256_broadcast_ss(&a##i->d);			\
+	float *to = out + i * out_stride;				\
+									\
+	finish_32(_mm256_madd_epi16(lo##i, ones), d0, act_d, to);	\
+	finish_32(_mm256_madd_epi16(hi##i, ones), d1, act_d, to + 8);	\
+} while (0)
+
+/* n columns (a constant, 1..4) times n_blocks block columns. */
+ALWAYS_INLINE void
+tile_u8(const int n, const int offset, const struct block_u8 *b,
+    size_t n_blocks, const char *act, size_t act_stride, float *out,
+    size_t out_stride)
+{
+	const struct act_q8 *a0 = (const void *)act;
+	const struct act_q8 *a1 = (const void *)(act + act_stride);
+	const struct act_q8 *a2 = (const void *)(act + 2 * act_stride);
+	const struct act_q8 *a3 = (const void *)(act + 3 * act_stride);
+	const __m256i ones = _mm256_set1_epi16(1);
+	size_t i;
+
+	for (i = 0; i < n_blocks; i++, b++) {
+		__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
+		__m256 d0 = _mm256_load_ps(b->d), d1 = _mm256_load_ps(b->d + 8);
+
+		lo0 = hi0 = start_of(a0, offset);
+		if (n > 1)
+			lo1 = hi1 = start_of(a1, offset);
+		if (n > 2)
+			lo2 = hi2 = start_of(a2, offset);
+		if (n > 3)
+			lo3 = hi3 = start_of(a3, offset);
+		QUAD(0);
+		QUAD(1);
+		QUAD(2);
+		QUAD(3);
+		QUAD(4);
+		QUAD(5);
+		QUAD(6);
+		QUAD(7);
+		FINISH(0);
+		if (n > 1)
+			FINISH(1);
+		if (n > 2)
+			FINISH(2);
+		if (n > 3)
+			FINISH(3);
+		a0++;
+		a1++;
+		a2++;
+		a3++;
+	}
+}
+
+ALWAYS_INLINE void
+tiles_u8(const int offset, const struct block_u8 *b, size_t n_blocks,
+    const char *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride)
+{
+	size_t n;
+
+	for (; n_cols > 0; n_cols -= n) {
+		n = tile_cols(n_cols, TILE_COLS);
+		switch (n) {
+		case 4:
+			tile_u8(4, offset, b, n_blocks, act, act_stride, out,
+			    out_stride);
+			break;
+		case 3:
+			tile_u8(3, offset, b, n_blocks, act, act_stride, out,
+			    out_stride);
+			break;
+		case 2:
+			tile_u8(2, offset, b, n_blocks, act, act_stride, out,
+			    out_stride);
+			break;
+		default:
+			tile_u8(1, offset, b, n_blocks, act, act_stride, out,
+			    out_stride);
+			break;
+		}
+		act += n * act_stride;
+		out += n * out_stride;
+	}
+}
+
+static void
+clear_panel(float *out, size_t out_stride, size_t n_cols)
+{
+	size_t c;
+
+	for (c = 0; c < n_cols; c++)
+		memset(out + c * out_stride, 0, PANEL_ROWS * sizeof(*out));
+}
+
+/* How far ahead of the unpacking weights are asked for. */
+#define AHEAD_BYTES 2048
+
+ALWAYS_INLINE void
+unpack_q4_0(const uint8_t *w, struct block_u8 *b)
+{
+	size_t k;
+
+	prefetch(w + AHEAD_BYTES, 288);
+	for (k = 0; k < 4; k++)
+		split_nibbles(w + 64 * k, b->q[k], b->q[k + 4]);
+	store_scales(w + 256, b->d);
+}
+
+static void
+panel_q4_0(const void *weights, size_t n_panels, size_t n_in, const void *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+{
+	_Alignas(64) struct block_u8 chunk[CHUNK_BLOCKS];
+	const uint8_t *w = weights;
+	size_t n_blocks = n_in / 32, most = n_cols > 1 ? CHUNK_BLOCKS : 1;
+	size_t i, k, n;
+
+	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
+		clear_panel(out, out_stride, n_cols);
+		for (i = 0; i < n_blocks; i += n) {
+			n = n_blocks - i < most ? n_blocks - i : most;
+			for (k = 0; k < n; k++, w += 288)
+				unpack_q4_0(w, &chunk[k]);
+			tiles_u8(8, chunk, n, (const char *)act +
+			    i * sizeof(struct act_q8), act_stride, n_cols,
+			    out, out_stride);
+		}
+	}
+}
+
+/* ---- Q8_0: 16 bits times 16 bits ---- */
+
+#define CHUNK_I16 8
+
+struct block_i16 {
+	int16_t	 q[16][32];	/* [pair of elements][row][2] */
+	float	 d[16];
+};
+
+#define PAIR_COLUMN(k, a, lo, hi) do {					\
+	__m256i x = broadcast_32((a)->q + 2 * (k));			\
+									\
+	lo = mac_i16(lo, w0, x);					\
+	hi = mac_i16(hi, w1, x);					\
+} while (0)
+
+#define PAIR(k) do {							\
+	__m256i w0 = load_32(b->q[k]), w1 = load_32(b->q[k] + 16);	\
+									\
+	PAIR_COLUMN(k, a0, lo0, hi0);					\
+	if (n > 1)							\
+		PAIR_COLUMN(k, a1, lo1, hi1);				\
+	if (n > 2)							\
+		PAIR_COLUMN(k, a2, lo2, hi2);				\
+	if (n > 3)							\
+		PAIR_COLUMN(k, a3, lo3, hi3);				\
+} while (0)
+
+#define FINISH_I16(i) do {						\
+	__m256 act_d = _mm256_broadcast_ss(&a##i->d);			\
+	float *to = out + i * out_stride;				\
+									\
+	finish_32(lo##i, d0, act_d, to);				\
+	finish_32(hi##i, d1, act_d, to + 8);				\
+} while (0)
+
+ALWAYS_INLINE void
+tile_i16(const int n, const struct block_i16 *b, size_t n_blocks,
+    const char *act, size_t act_stride, float *out, size_t out_stride)
+{
+	const struct act_q16 *a0 = (const void *)act;
+	const struct act_q16 *a1 = (const void *)(act + act_stride);
+	const struct act_q16 *a2 = (const void *)(act + 2 * act_stride);
+	const struct act_q16 *a3 = (const void *)(act + 3 * act_stride);
+	size_t i;
+
+	for (i = 0; i < n_blocks; i++, b++) {
+		__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
+		__m256 d0 = _mm256_load_ps(b->d), d1 = _mm256_load_ps(b->d + 8);
+
+		lo0 = hi0 = _mm256_setzero_si256();
+		lo1 = hi1 = lo2 = hi2 = lo3 = hi3 = lo0;
+		PAIR(0);
+		PAIR(1);
+		PAIR(2);
+		PAIR(3);
+		PAIR(4);
+		PAIR(5);
+		PAIR(6);
+		PAIR(7);
+		PAIR(8);
+		PAIR(9);
+		PAIR(10);
+		PAIR(11);
+		PAIR(12);
+		PAIR(13);
+		PAIR(14);
+		PAIR(15);
+		FINISH_I16(0);
+		if (n > 1)
+			FINISH_I16(1);
+		if (n > 2)
+			FINISH_I16(2);
+		if (n > 3)
+			FINISH_I16(3);
+		a0++;
+		a1++;
+		a2++;
+		a3++;
+	}
+}
+
+static void
+tiles_i16(const struct block_i16 *b, size_t n_blocks, const char *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+{
+	size_t n;
+
+	for (; n_cols > 0; n_cols -= n) {
+		n = tile_cols(n_cols, TILE_COLS);
+		switch (n) {
+		case 4:
+			tile_i16(4, b, n_blocks, act, act_stride, out,
+			    out_stride);
+			break;
+		case 3:
+			tile_i16(3, b, n_blocks, act, act_stride, out,
+			    out_stride);
+			break;
+		case 2:
+			tile_i16(2, b, n_blocks, act, act_stride, out,
+			    out_stride);
+			break;
+		default:
+			tile_i16(1, b, n_blocks, act, act_stride, out,
+			    out_stride);
+			break;
+		}
+		act += n * act_stride;
+		out += n * out_stride;
+	}
+}
+
+/* 32 bytes of a quad, [8 rows][4], to words of its two pairs, [8 rows][2]. */
+ALWAYS_INLINE void
+widen_quad(const uint8_t *w, int16_t *first, int16_t *second)
+{
+	const __m256i pick0 = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+	    -1, 0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13));
+	const __m256i pick1 = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+	    -1, 2, -1, 3, -1, 6, -1, 7, -1, 10, -1, 11, -1, 14, -1, 15));
+	__m256i v = load_32(w);
+
+	store_32(first, _mm256_srai_epi16(_mm256_shuffle_epi8(v, pick0), 8));
+	store_32(second, _mm256_srai_epi16(_mm256_shuffle_epi8(v, pick1), 8));
+}
+
+ALWAYS_INLINE void
+unpack_q8_0(const uint8_t *w, struct block_i16 *b)
+{
+	size_t k;
+
+	prefetch(w + AHEAD_BYTES, 544);
+	for (k = 0; k < 8; k++, w += 64) {
+		widen_quad(w, b->q[2 * k], b->q[2 * k + 1]);
+		widen_quad(w + 32, b->q[2 * k] + 16, b->q[2 * k + 1] + 16);
+	}
+	store_scales(w, b->d);
+}
+
+static void
+panel_q8_0_many(const uint8_t *w, size_t n_panels, size_t n_in,
+    const char *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride)
+{
+	_Alignas(64) struct block_i16 chunk[CHUNK_I16];
+	size_t n_blocks = n_in / 32, i, k, n;
+
+	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
+		clear_panel(out, out_stride, n_cols);
+		for (i = 0; i < n_blocks; i += n) {
+			n = n_blocks - i < CHUNK_I16 ? n_blocks - i :
+			    CHUNK_I16;
+			for (k = 0; k < n; k++, w += 544)
+				unpack_q8_0(w, &chunk[k]);
+			tiles_i16(chunk, n, act + i * sizeof(struct act_q16),
+			    act_stride, n_cols, out, out_stride);
+		}
+	}
+}
+
+/* One column: bytes times bytes, the weights' signs moved to the
+ * activations. */
+static void
+panel_q8_0_one(const uint8_t *w, size_t n_panels, size_t n_in,
+    const struct act_q8 *act, float *out)
+{
+	const __m256i ones = _mm256_set1_epi16(1);
+	const struct act_q8 *a, *end = act + n_in / 32;
+	size_t k;
+
+	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
+		clear_panel(out, 0, 1);
+		for (a = act; a < end; a++, w += 544) {
+			__m256i lo = _mm256_setzero_si256(), hi = lo;
+			__m256 act_d = _mm256_broadcast_ss(&a->d);
+
+			prefetch(w + AHEAD_BYTES, 544);
+			for (k = 0; k < 8; k++) {
+				__m256i x = broadcast_32(a->q + 4 * k);
+
+				lo = _mm256_add_epi32(lo, _mm256_madd_epi16(
+				    ones, products_i8(load_32(w + 64 * k),
+				    x)));
+				hi = _mm256_add_epi32(hi, _mm256_madd_epi16(
+				    ones, products_i8(load_32(w + 64 * k + 32),
+				    x)));
+			}
+			finish_32(lo, load_f16((const void *)(w + 512)),
+			    act_d, out);
+			finish_32(hi, load_f16((const void *)(w + 528)),
+			    act_d, out + 8);
+		}
+	}
+}
+
+static void
+panel_q8_0(const void *w, size_t n_panels, size_t n_in, const void *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+{
+	if (n_cols == 1)
+		panel_q8_0_one(w, n_panels, n_in, act, out);
+	else
+		panel_q8_0_many(w, n_panels, n_in, act, act_stride, n_cols,
+		    out, out_stride);
+}
+
+void
+avx2_overlay_panel_q8(struct kern_table *t)
+{
+	t->panel[TYPE_Q4_0] = panel_q4_0;
+	t->panel[TYPE_Q8_0] = panel_q8_0;
+}

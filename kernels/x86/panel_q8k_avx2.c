@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Panels of types with blocks of 256.  The integer scale of a sub-block is
+ * applied by the maddwd that widens its 16-bit sums; sums of 32 bits and
+ * floats are touched once a sub-block and once a block, and live in memory, so
+ * that the registers hold the 16-bit sums of a tile.
+ */
+#include "config.h"
+
+#include "kernels/x86/avx2.h"
+
+#include "kernels/x86/panel_avx2.h"
+
+#define CHUNK_BLOCKS 2
+
+/* A block column of 16 rows, unpacked. */
+struct block_k {
+	uint8_t	 q[64][64];
+	int16_t	 scale[16][32];	/* [sub-block][row][twice the same] */
+	int16_t	 min[4][32];	/* [sub-block pair][row][sub-block] */
+	float	 d[16];
+	float	 dmin[16];
+};
+
+/* How a type's chains run. */
+struct shape_k {
+	int	 sub_quads;	/* quads of a sub-block: 4 or 8 */
+	int	 offset;	/* of the quants */
+	bool	 has_mins;
+};
+
+#define QUAD_COLUMN(a, lo, hi) do {					\
+	__m256i x = broadcast_32((a)->q + 4 * k);			\
+									\
+	lo = mac_u8(lo, w0, x);						\
+	hi = mac_u8(hi, w1, x);						\
+} while (0)
+
+#define QUAD(step) do {							\
+	size_t k = quad + step;						\
+	__m256i w0 = load_32(b->q[k]), w1 = load_32(b->q[k] + 32);	\
+									\
+	QUAD_COLUMN(a0, lo0, hi0);					\
+	if (n > 1)							\
+		QUAD_COLUMN(a1, lo1, hi1);				\
+	if (n > 2)							\
+		QUAD_COLUMN(a2, lo2, hi2);				\
+	if (n > 3)							\
+		QUAD_COLUMN(a3, lo3, hi3);				\
+} while (0)
+
+#define START(i) \
+	lo##i = hi##i = s.offset == 0 ? _mm256_setzero_si256() :	\
+	    _mm256_mullo_epi16(broadcast_32(a##i->pair[sub]),		\
+	    _mm256_set1_epi16((int16_t)-s.offset))
+
+/* Scale the 16-bit sums and add them to those of 32 bits. */
+#define WIDEN(i) do {							\
+	sum[2 * i] = _mm256_add_epi32(sum[2 * i],			\
+	    _mm256_madd_epi16(lo##i, s0));				\
+	sum[2 * i + 1] = _mm256_add_epi32(sum[2 * i + 1],		\
+	    _mm256_madd_epi16(hi##i, s1));				\
+} while (0)
+
+/* The sub-blocks of one block: sum[2 * column + half of the rows]. */
+ALWAYS_INLINE void
+sub_blocks(const int n, const struct shape_k s, const struct block_k *b,
+    const struct act_q8k *a0, const struct act_q8k *a1,
+    const struct act_q8k *a2, const struct act_q8k *a3, __m256i *sum)
+{
+	size_t quad, sub;
+
+	for (quad = sub = 0; quad < 64; quad += (size_t)s.sub_quads, sub++) {
+		__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, s0, s1;
+
+		START(0);
+		if (n > 1)
+			START(1);
+		if (n > 2)
+			START(2);
+		if (n > 3)
+			START(3);
+		QUAD(0);
+		QUAD(1);
+		QUAD(2);
+		QUAD(3);
+		if (s.sub_quads == 8) {
+			QUAD(4);
+			QUAD(5);
+			QUAD(6);
+			QUAD(7);
+		}
+		s0 = load_32(b->scale[sub]);
+		s1 = load_32(b->scale[sub] + 16);
+		WIDEN(0);
+		if (n > 1)
+			WIDEN(1);
+		if (n > 2)
+			WIDEN(2);
+		if (n > 3)
+			WIDEN(3);
+	}
+}
+
+/* Add one block to 8 outputs. */
+ALWAYS_INLINE void
+finish_k(const struct shape_k s, const struct block_k *b, size_t row,
+    const struct act_q8k *a, __m256i sum, float *out)
+{
+	__m256 act_d = _mm256_broadcast_ss(&a->d);
+	__m256 acc = _mm256_loadu_ps(out);
+	__m256i mins = _mm256_setzero_si256();
+	size_t p;
+
+	acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum),
+	    _mm256_mul_ps(_mm256_load_ps(b->d + row), act_d), acc);
+	if (s.has_mins) {
+		for (p = 0; p < 4; p++)
+			mins = _mm256_add_epi32(mins, _mm256_madd_epi16(
+			    load_32(b->min[p] + 2 * row),
+			    broadcast_32(a->sum32 + 2 * p)));
+		acc = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(mins),
+		    _mm256_mul_ps(_mm256_load_ps(b->dmin + row), act_d), acc);
+	}
+	_mm256_storeu_ps(out, acc);
+}
+
+#define FINISH(i) do {							\
+	finish_k(s, b, 0, a##i, sum[2 * i], out + i * out_stride);	\
+	finish_k(s, b, 8, a##i, sum[2 * i + 1],			\
+	    out + i * out_stride + 8);					\
+} while (0)
+
+/* n columns (a constant, 1..4) times n_blocks block columns. */
+ALWAYS_INLINE void
+tile_k(const int n, const struct shape_k s, const struct block_k *b,
+    size_t n_blocks, const char *act, size_t act_stride, float *out,
+    size_t out_stride)
+{
+	const struct act_q8k *a0 = (const void *)act;
+	const struct act_q8k *a1 = (const void *)(act + act_stride);
+	const struct act_q8k *a2 = (const void *)(act + 2 * act_stride);
+	const struct act_q8k *a3 = (const void *)(act + 3 * act_stride);
+	__m256i sum[2 * TILE_COLS];
+	size_t i;
+
+	for (i = 0; i < n_blocks; i++, b++) {
+		memset(sum, 0, sizeof(sum));
+		sub_blocks(n, s, b, a0, a1, a2, a3, sum);
+		FINISH(0);
+		if (n > 1)
+			FINISH(1);
+		if (n > 2)
+			FINISH(2);
+		if (n > 3)
+			FINISH(3);
+		a0++;
+		a1++;
+		a2++;
+		a3++;
+	}
+}
+
+ALWAYS_INLINE void
+tiles_k(const struct shape_k s, const struct block_k *b, size_t n_blocks,
+    const char *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride)
+{
+	size_t n;
+
+#define CASE(n)								\
+	case n:								\
+		tile_k(n, s, b, n_blocks, act, act_stride, out,		\
+		    out_stride);					\
+		break
+	for (; n_cols > 0; n_cols -= n) {
+		n = tile_cols(n_cols, TILE_COLS);
+		switch (n) {
+		CASE(4);
+		CASE(3);
+		CASE(2);
+		CASE(1);
+		}
+		act += n * act_stride;
+		out += n * out_stride;
+	}
+#undef CASE
+}
+
+/* All panels; unpack(w, block) takes a block column apart. */
+ALWAYS_INLINE void
+panels_k(const struct shape_k s, void (*unpack)(const uint8_t *,
+    struct block_k *), size_t block_bytes, const uint8_t *w, size_t n_panels,
+    size_t n_in, const char *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride)
+{
+	_Alignas(64) struct block_k chunk[CHUNK_BLOCKS];
+	size_t n_blocks = n_in / 256, i, k, n;
+	size_t most = n_cols > 1 ? CHUNK_BLOCKS : 1;
+
+	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
+		for (i = 0; i < n_cols; i++)
+			memset(out + i * out_stride, 0,
+			    PANEL_ROWS * sizeof(*out));
+		for (i = 0; i < n_blocks; i += n) {
+			n = n_blocks - i < most ? n_blocks - i : most;
+			for (k = 0; k < n; k++, w += block_bytes)
+				unpack(w, &chunk[k]);
+			tiles_k(s, chunk, n, act + i * sizeof(struct act_q8k),
+			    act_stride, n_cols, out, out_stride);
+		}
+	}
+}
+
+/* ---- unpacking ---- */
+
+#define AHEAD_BYTES 4096
+
+/* Bytes [8 rows][4 sub-blocks] to words: sub-block i of every row twice. */
+ALWAYS_INLINE void
+spread_scales(__m256i v, int16_t (*out)[32], size_t row)
+{
+	const __m256i pick = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+	    0, -1, 0, -1, 4, -1, 4, -1, 8, -1, 8, -1, 12, -1, 12, -1));
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		store_32(out[i] + 2 * row, _mm256_shuffle_epi8(v, pick));
+		v = _mm256_srli_epi32(v, 8);
+	}
+}
+
+/* The same, sub-blocks 0 and 1 side by side, then 2 and 3. */
+ALWAYS_INLINE void
+spread_mins(__m256i v, int16_t (*out)[32], size_t row)
+{
+	const __m256i pick = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+	    0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13, -1));
+
+	store_32(out[0] + 2 * row, _mm256_shuffle_epi8(v, pick));
+	store_32(out[1] + 2 * row, _mm256_shuffle_epi8(
+	    _mm256_srli_epi32(v, 16), pick));
+}
+
+/* The packed scales of Q4_K and Q5_K: [12 / 4][16 rows][4], for 8 rows. */
+ALWAYS_INLINE void
+unpack_scales_k4(const uint8_t *p, struct block_k *b, size_t row)
+{
+	const __m256i low6 = _mm256_set1_epi8(63), low4 = _mm256_set1_epi8(15);
+	const __m256i bits45 = _mm256_set1_epi8(0x30);
+	__m256i x = load_32(p + 4 * row), y = load_32(p + 64 + 4 * row);
+	__m256i z = load_32(p + 128 + 4 * row);
+
+	spread_scales(_mm256_and_si256(x, low6), b->scale, row);
+	spread_mins(_mm256_and_si256(y, low6), b->min, row);
+	spread_scales(_mm256_or_si256(_mm256_and_si256(z, low4),
+	    _mm256_and_si256(_mm256_srli_epi16(x, 2), bits45)),
+	    b->scale + 4, row);
+	spread_mins(_mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(z, 4),
+	    low4), _mm256_and_si256(_mm256_srli_epi16(y, 2), bits45)),
+	    b->min + 2, row);
+}
+
+ALWAYS_INLINE void
+unpack_q4_k(const uint8_t *w, struct block_k *b)
+{
+	size_t p, k;
+
+	for (p = 0; p < 4; p++)
+		for (k = 0; k < 8; k++, w += 64) {
+			prefetch(w + AHEAD_BYTES, 64);
+			split_nibbles(w, b->q[16 * p + k],
+			    b->q[16 * p + 8 + k]);
+		}
+	prefetch(w + AHEAD_BYTES, 256);
+	unpack_scales_k4(w, b, 0);
+	unpack_scales_k4(w, b, 8);
+	store_scales(w + 192, b->d);
+	store_scales(w + 224, b->dmin);
+}
+
+static void
+panel_q4_k(const void *w, size_t n_panels, size_t n_in, const void *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+{
+	const struct shape_k s = { 8, 0, true };
+
+	panels_k(s, unpack_q4_k, 2304, w, n_panels, n_in, act, act_stride,
+	    n_cols, out, out_stride);
+}
+
+/* 32 bytes each of two low quads and of their high bits: one quad of every
+ * quarter of 128 elements. */
+ALWAYS_INLINE void
+join_q6(__m256i l0, __m256i l1, __m256i h, uint8_t (*q)[64], size_t at)
+{
+	const __m256i low4 = _mm256_set1_epi8(15);
+	const __m256i bits45 = _mm256_set1_epi8(0x30);
+
+	store_32(q[0] + at, _mm256_or_si256(_mm256_and_si256(l0, low4),
+	    _mm256_and_si256(_mm256_slli_epi16(h, 4), bits45)));
+	store_32(q[8] + at, _mm256_or_si256(_mm256_and_si256(l1, low4),
+	    _mm256_and_si256(_mm256_slli_epi16(h, 2), bits45)));
+	store_32(q[16] + at, _mm256_or_si256(_mm256_and_si256(
+	    _mm256_srli_epi16(l0, 4), low4), _mm256_and_si256(h, bits45)));
+	store_32(q[24] + at, _mm256_or_si256(_mm256_and_si256(
+	    _mm256_srli_epi16(l1, 4), low4),
+	    _mm256_and_si256(_mm256_srli_epi16(h, 2), bits45)));
+}
+
+/* As spread_scales, with sign. */
+ALWAYS_INLINE void
+spread_signed(__m256i v, int16_t (*out)[32], size_t row)
+{
+	const __m256i pick = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+	    -1, 0, -1, 0, -1, 4, -1, 4, -1, 8, -1, 8, -1, 12, -1, 12));
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		store_32(out[i] + 2 * row, _mm256_srai_epi16(
+		    _mm256_shuffle_epi8(v, pick), 8));
+		v = _mm256_srli_epi32(v, 8);
+	}
+}
+
+ALWAYS_INLINE void
+unpack_q6_k(const uint8_t *w, struct block_k *b)
+{
+	const uint8_t *low = w, *high = w + 2048, *scale = w + 3072;
+	size_t half, k, at;
+
+	prefetch(w + AHEAD_BYTES, 3360);
+	for (half = 0; half < 2; half++, low += 1024, high += 512)
+		for (k = 0; k < 8; k++)
+			for (at = 0; at < 64; at += 32)
+				join_q6(load_32(low + 64 * k + at),
+				    load_32(low + 64 * (k + 8) + at),
+				    load_32(high + 64 * k + at),
+				    &b->q[32 * half + k], at);
+	for (k = 0; k < 4; k++) {
+		spread_signed(load_32(scale + 64 * k), b->scale + 4 * k, 0);
+		spread_signed(load_32(scale + 64 * k + 32), b->scale + 4 * k,
+		    8);
+	}
+	store_scales(w + 3328, b->d);
+}
+
+static void
+panel_q6_k(const void *w, size_t n_panels, size_t n_in, const void *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+{
+	const struct shape_k s = { 4, 32, false };
+
+	panels_k(s, unpack_q6_k, 3360, w, n_panels, n_in, act, act_stride,
+	    n_cols, out, out_stride);
+}
+
+void
+avx2_overlay_panel_q8k(struct kern_table *t)
+{
+	t->panel[TYPE_Q4_K] = panel_q4_k;
+	t->panel[TYPE_Q6_K] = panel_q6_k;
+}
