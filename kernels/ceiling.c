@@ -21,6 +21,8 @@
 #endif
 
 #define STEPS	1000000		/* of a loop of registers */
+#define READ_PARTS	64	/* the median counts, since some part may be */
+				/* in a cache */
 #define PIECE	((size_t)1 << 20)
 
 static const struct ceiling_loops *
@@ -82,6 +84,14 @@ best_ns(struct pool *pool, size_t n, pool_fn fn, void *j, int runs)
 	return (double)MEM_MAX(best, UINT64_C(1));
 }
 
+static int
+by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
 /* 10^9 operations a second of a loop, a multiply-add counting two. */
 static double
 rate(struct pool *pool, ceiling_loop_fn loop, double macs_a_step, int runs)
@@ -97,8 +107,10 @@ int
 ceiling_measure(struct pool *pool, size_t read_bytes, int runs,
     struct ceiling *out, struct cause *cause)
 {
-	size_t pieces = MEM_MAX(read_bytes / PIECE, (size_t)2);
+	size_t pieces = MEM_MAX(read_bytes / PIECE, (size_t)2 * READ_PARTS);
 	const struct ceiling_loops *l = loops();
+	size_t part = pieces / READ_PARTS, i;
+	double ns[READ_PARTS];
 	uint8_t *p = try_aligned(2 * PIECE, pieces * PIECE);
 	struct job j = { .loops = l, .bytes = p };
 
@@ -107,8 +119,12 @@ ceiling_measure(struct pool *pool, size_t read_bytes, int runs,
 	memset(out, 0, sizeof(*out));
 	madvise(p, pieces * PIECE, MADV_HUGEPAGE);
 	memset(p, 1, pieces * PIECE);
-	out->read_gb_s = (double)(pieces * PIECE) /
-	    best_ns(pool, pieces, read_item, &j, runs);
+	for (i = 0; i < READ_PARTS; i++) {
+		j.bytes = p + i * part * PIECE;
+		ns[i] = best_ns(pool, part, read_item, &j, 1);
+	}
+	qsort(ns, READ_PARTS, sizeof(*ns), by_value);
+	out->read_gb_s = (double)(part * PIECE) / ns[READ_PARTS / 2];
 	free(p);
 	if (l == NULL)
 		return 0;

@@ -94,6 +94,21 @@ prefetch(const uint8_t *p, size_t n)
 }
 
 /*
+ * Columns' activations come from the next cache, a few hundred bytes from each
+ * of many rows, too short for the hardware to see coming; so every block asks
+ * for the same block of the next tile.
+ */
+ALWAYS_INLINE void
+prefetch_columns(const void *act, size_t act_stride, int n)
+{
+	const char *p = (const char *)act + (size_t)n * act_stride;
+	int i;
+
+	for (i = 0; i < n; i++)
+		_mm_prefetch(p + (size_t)i * act_stride, _MM_HINT_T0);
+}
+
+/*
  * Columns of the next tile when n remain: as even as possible, so that 5 are
  * 3 and 2 instead of 4 and 1.
  */

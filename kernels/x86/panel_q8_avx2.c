@@ -81,6 +81,7 @@ tile_u8(const int n, const int offset, const struct block_u8 *b,
 		__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
 		__m256 d0 = _mm256_load_ps(b->d), d1 = _mm256_load_ps(b->d + 8);
 
+		prefetch_columns(a0, act_stride, n);
 		lo0 = hi0 = start_of(a0, offset);
 		if (n > 1)
 			lo1 = hi1 = start_of(a1, offset);
@@ -237,6 +238,7 @@ tile_i16(const int n, const struct block_i16 *b, size_t n_blocks,
 		__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
 		__m256 d0 = _mm256_load_ps(b->d), d1 = _mm256_load_ps(b->d + 8);
 
+		prefetch_columns(a0, act_stride, n);
 		lo0 = hi0 = _mm256_setzero_si256();
 		lo1 = hi1 = lo2 = hi2 = lo3 = hi3 = lo0;
 		PAIR(0);

@@ -92,6 +92,7 @@ void	 fill_blocks(struct rng *r, enum tensor_type t, uint8_t *w, size_t n,
 	    int kind, bool unit);
 
 /* Print what the dots and row kernels of the level in force reach. */
+extern int bench_threads;	/* for packed matrices */
 void	 bench_level(const char *level, const char *pattern);
 
 #endif

@@ -4,7 +4,7 @@
  * against double precision, on hostile inputs.
  *
  *	checkkern [--list] [--kernel=GLOB] [--cpu=LEVEL] [--seed=N] [--bench]
- *	    [--verbose]
+ *	    [--threads=N] [--verbose]
  *
  * A pointer that a level shares with a level below is not checked again.  A
  * failure names kernel, seed and input; --seed repeats it.
@@ -174,7 +174,8 @@ static int
 usage(void)
 {
 	fprintf(stderr, "usage: checkkern [--list] [--kernel=GLOB] "
-	    "[--cpu=LEVEL] [--seed=N] [--bench] [--verbose]\n");
+	    "[--cpu=LEVEL] [--seed=N] [--bench] [--threads=N] "
+	    "[--verbose]\n");
 	return 2;
 }
 
@@ -187,6 +188,7 @@ parse(int argc, char **argv)
 		{ "cpu", required_argument, NULL, 'c' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "bench", no_argument, NULL, 'b' },
+		{ "threads", required_argument, NULL, 't' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 }
 	};
@@ -199,6 +201,11 @@ parse(int argc, char **argv)
 		case 'c': opt.cpu = optarg; break;
 		case 'b': opt.bench = true; break;
 		case 'v': opt.verbose = true; break;
+		case 't':
+			bench_threads = (int)strtol(optarg, NULL, 10);
+			if (bench_threads >= 1)
+				break;
+			return usage();
 		case 's':
 			if (str_to_u64(optarg, &opt.seed) == 0)
 				break;
