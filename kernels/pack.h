@@ -20,6 +20,8 @@
 #include "kernels/matmul.h"
 
 #define PANEL_ROWS	16
+/* Elements of floats that are summed in one chain (ref/panel.c). */
+#define PANEL_CHAIN	64
 #define PACK_ALIGN	64	/* of a packed matrix in memory */
 /* Rises whenever the bytes of some packed type change. */
 #define PACK_VERSION	1

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -204,6 +205,23 @@ gguf_open_memory(const void *data, size_t n, struct gguf **out,
 	}
 	*out = g;
 	return 0;
+}
+
+void
+gguf_drop(const struct gguf *g, const void *data, size_t n)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = ((uintptr_t)data + page - 1) / page * page;
+	uintptr_t end = ((uintptr_t)data + n) / page * page;
+	int i;
+
+	for (i = 0; i < g->n_parts; i++) {
+		uintptr_t at = (uintptr_t)g->parts[i].data;
+
+		if (g->parts[i].mapped && from >= at && from < end &&
+		    end <= at + g->parts[i].n_bytes)
+			madvise((void *)from, end - from, MADV_DONTNEED);
+	}
 }
 
 uint32_t

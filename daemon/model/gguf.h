@@ -64,6 +64,10 @@ int	 gguf_open_memory(const void *data, size_t n, struct gguf **out,
 	    struct cause *cause) BM_MUST_CHECK;
 void	 gguf_free(struct gguf **g);
 
+/* Let the system drop the whole pages of [data, data + n) from memory when
+ * they are a file's; they come back when touched. */
+void	 gguf_drop(const struct gguf *g, const void *data, size_t n);
+
 uint32_t gguf_version(const struct gguf *g);
 uint64_t gguf_file_bytes(const struct gguf *g);		/* of all parts */
 size_t	 gguf_n_kv(const struct gguf *g);

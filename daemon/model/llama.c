@@ -58,7 +58,7 @@ struct model_run {
 	float		*gate, *up;
 	float		*cos_sin;
 	float		*scores;	/* max_pos of each thread */
-	void		*q8, *q8k;	/* of act_rows */
+	void		*q8, *q8k, *q16; /* of act_rows */
 	struct experts_run experts;
 	uint64_t	 n_bytes;
 	bool		 failed;	/* an allocation did */
@@ -129,6 +129,7 @@ alloc_scratch(struct model_run *r)
 	r->scores = scratch_scores(r);
 	r->q8 = scratch(r, r->max_rows, act_row_bytes(ACT_Q8, widest));
 	r->q8k = scratch(r, r->max_rows, act_row_bytes(ACT_Q8K, widest));
+	r->q16 = scratch(r, r->max_rows, act_row_bytes(ACT_Q16, widest));
 	if (h->n_expert > 0 && experts_run_init(&r->experts, h, r->max_rows,
 	    &r->n_bytes) != 0)
 		r->failed = true;
@@ -179,6 +180,7 @@ model_run_free(struct model_run **rp)
 	free(r->scores);
 	free(r->q8);
 	free(r->q8k);
+	free(r->q16);
 	experts_run_fini(&r->experts);
 	free(r);
 }
@@ -251,7 +253,7 @@ project(struct step *s, const float *in, size_t n_rows, size_t n_matrices,
     const struct matrix *const *w, float *const *out)
 {
 	struct model_run *r = s->r;
-	struct act_rows a = { .q8 = r->q8, .q8k = r->q8k };
+	struct act_rows a = { .q8 = r->q8, .q8k = r->q8k, .q16 = r->q16 };
 	size_t strides[3];
 
 	assert(n_matrices <= N_ELEMENTS(strides));
@@ -408,7 +410,8 @@ feed_forward(struct step *s, size_t n_rows)
 	float *const out[] = { r->gate, r->up };
 
 	if (l->experts != NULL) {
-		struct act_rows a = { .q8 = r->q8, .q8k = r->q8k };
+		struct act_rows a = { .q8 = r->q8, .q8k = r->q8k,
+		    .q16 = r->q16 };
 
 		experts_forward(&r->experts, r->pool, l, &r->m->h, &a, r->h,
 		    n_rows, r->gate, r->up, r->y);

@@ -3,12 +3,16 @@
 
 #include "model/model.h"
 
+#include <sys/mman.h>
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "model/model_impl.h"
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 /*
  * A file without a tokenizer, or with one of a kind we can't do, still
@@ -87,6 +91,29 @@ describe(struct model *m)
 	    h->head_dim * 2 * sizeof(uint16_t);
 }
 
+/* Pack into anonymous memory that begins where a huge page can. */
+static int
+pack_weights(struct model *m, const struct gguf *g, struct cause *cause)
+{
+	size_t n = weights_pack_bytes(&m->w);
+	void *p;
+
+	if (n == 0)
+		return 0;
+	n = (n + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	p = mmap(NULL, n + HUGE_PAGE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return cause_set(cause, BM_ENOMEM,
+		    "no memory for %zu bytes of weights", n);
+	m->packed = p;
+	m->packed_bytes = n + HUGE_PAGE;
+	p = (void *)(((uintptr_t)p + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+	madvise(p, n, MADV_HUGEPAGE);
+	weights_pack(&m->w, g, p);
+	return 0;
+}
+
 int
 model_open(struct gguf **g, struct model **out, struct cause *cause)
 {
@@ -95,6 +122,7 @@ model_open(struct gguf **g, struct model **out, struct cause *cause)
 
 	if ((r = hparams_read(*g, &m->h, cause)) != 0 ||
 	    (r = weights_bind(*g, &m->h, &m->w, cause)) != 0 ||
+	    (r = pack_weights(m, *g, cause)) != 0 ||
 	    (r = open_tokenizer(*g, m->h.n_vocab, &m->tokenizer,
 	    cause)) != 0) {
 		model_free(&m);
@@ -118,6 +146,8 @@ model_free(struct model **mp)
 	*mp = NULL;
 	rope_fini(&m->rope);
 	weights_fini(&m->w);
+	if (m->packed != NULL)
+		munmap(m->packed, m->packed_bytes);
 	tokenizer_free(&m->tokenizer);
 	gguf_free(&m->gguf);
 	free(m);

@@ -14,6 +14,8 @@ struct model {
 	struct tokenizer *tokenizer;	/* NULL: a kind we can't do */
 	struct hparams	 h;
 	struct weights	 w;
+	void		*packed;	/* mapped; NULL when nothing is */
+	size_t		 packed_bytes;
 	struct rope	 rope;
 	struct model_desc desc;
 };

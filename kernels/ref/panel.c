@@ -8,7 +8,8 @@
  *			acc = fma(-dmin, act.d sum(a), acc)	if it has mins
  *	blocks of 256	acc = fma(sum(scale sum(q a)), d act.d, acc)
  *			acc = fma(-sum(min sum(a)), dmin act.d, acc)  same
- *	floats		acc = fma(w, x, acc), element by element
+ *	floats		acc = acc + s, where for every 32 elements (fewer at
+ *			the end) s = fma(w, x, s), element by element, from 0
  *
  * where sums are exact integers converted to float once.  Every level gives
  * exactly these bits: integer sums may be taken in any order, the rest not.
@@ -110,7 +111,7 @@ row_of_floats(enum tensor_type t, const void *panel, size_t row, size_t n_in,
     const float *x)
 {
 	uint8_t bytes[4];
-	float acc = 0, w;
+	float acc = 0, s = 0, w;
 	size_t i;
 
 	for (i = 0; i < n_in; i++) {
@@ -118,7 +119,11 @@ row_of_floats(enum tensor_type t, const void *panel, size_t row, size_t n_in,
 		w = t == TYPE_F32 ? f32_from_bits(load_u32(bytes)) :
 		    t == TYPE_F16 ? f16_to_f32(load_u16(bytes)) :
 		    bf16_to_f32(load_u16(bytes));
-		acc = fmaf(w, x[i], acc);
+		s = fmaf(w, x[i], s);
+		if ((i + 1) % PANEL_CHAIN == 0 || i + 1 == n_in) {
+			acc += s;
+			s = 0;
+		}
 	}
 	return acc;
 }

@@ -22,14 +22,18 @@
 	hi##i = _mm256_fmadd_ps(w1, x, hi##i);				\
 } while (0)
 
-#define LOAD(i) do {							\
-	lo##i = _mm256_loadu_ps(out + i * out_stride);			\
-	hi##i = _mm256_loadu_ps(out + i * out_stride + 8);		\
-} while (0)
+#define ZERO(i)	lo##i = hi##i = _mm256_setzero_ps()
 
-#define STORE(i) do {							\
-	_mm256_storeu_ps(out + i * out_stride, lo##i);			\
-	_mm256_storeu_ps(out + i * out_stride + 8, hi##i);		\
+/* out += v */
+ALWAYS_INLINE void
+add_to(float *out, __m256 v)
+{
+	_mm256_storeu_ps(out, _mm256_add_ps(_mm256_loadu_ps(out), v));
+}
+
+#define ADD(i) do {							\
+	add_to(out + i * out_stride, lo##i);				\
+	add_to(out + i * out_stride + 8, hi##i);			\
 } while (0)
 
 /* DO(i) for the n columns. */
@@ -53,15 +57,19 @@ tile_f32(const int n, const float *w, size_t n_k, const float *act,
     size_t act_stride, float *out, size_t out_stride)
 {
 	__m256 lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, lo4, hi4, lo5, hi5;
-	size_t k;
+	size_t k = 0, end;
 
-	COLUMNS(LOAD);
-	for (k = 0; k < n_k; k++, w += PANEL_ROWS) {
-		__m256 w0 = _mm256_load_ps(w), w1 = _mm256_load_ps(w + 8);
+	while (k < n_k) {
+		end = n_k - k < PANEL_CHAIN ? n_k : k + PANEL_CHAIN;
+		COLUMNS(ZERO);
+		for (; k < end; k++, w += PANEL_ROWS) {
+			__m256 w0 = _mm256_load_ps(w);
+			__m256 w1 = _mm256_load_ps(w + 8);
 
-		COLUMNS(COLUMN);
+			COLUMNS(COLUMN);
+		}
+		COLUMNS(ADD);
 	}
-	COLUMNS(STORE);
 }
 
 static void
@@ -101,39 +109,49 @@ load_rows(const int t, const uint8_t *w, int from)
 	return load_bf16((const uint16_t *)(const void *)w + from);
 }
 
+#define PANEL_STEP(i) do {						\
+	prefetch(w##i + AHEAD_BYTES, element_bytes);			\
+	lo##i = _mm256_fmadd_ps(load_rows(t, w##i, 0), a, lo##i);	\
+	hi##i = _mm256_fmadd_ps(load_rows(t, w##i, 8), a, hi##i);	\
+	w##i += element_bytes;						\
+} while (0)
+
+#define PANEL_ADD(i) do {						\
+	add_to(out + i * PANEL_ROWS, lo##i);				\
+	add_to(out + i * PANEL_ROWS + 8, hi##i);			\
+} while (0)
+
 /* Four panels times one column. */
 ALWAYS_INLINE void
-four_panels(const int t, const uint8_t *w, size_t panel_bytes,
+four_panels(const int t, const uint8_t *w0, size_t panel_bytes,
     size_t element_bytes, size_t n_in, const float *x, float *out)
 {
-	__m256 lo0 = _mm256_setzero_ps(), hi0 = lo0, lo1 = lo0, hi1 = lo0;
-	__m256 lo2 = lo0, hi2 = lo0, lo3 = lo0, hi3 = lo0;
-	const uint8_t *w1 = w + panel_bytes, *w2 = w1 + panel_bytes;
+	__m256 lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
+	const uint8_t *w1 = w0 + panel_bytes, *w2 = w1 + panel_bytes;
 	const uint8_t *w3 = w2 + panel_bytes;
-	size_t k, at = 0;
+	const int n = 4;
+	size_t k = 0, end;
 
-#define PANEL(i, w) do {						\
-	prefetch(w + at + AHEAD_BYTES, element_bytes);			\
-	lo##i = _mm256_fmadd_ps(load_rows(t, w + at, 0), a, lo##i);	\
-	hi##i = _mm256_fmadd_ps(load_rows(t, w + at, 8), a, hi##i);	\
-} while (0)
-	for (k = 0; k < n_in; k++, at += element_bytes) {
-		__m256 a = _mm256_broadcast_ss(x + k);
+	memset(out, 0, sizeof(*out) * n * PANEL_ROWS);
+	while (k < n_in) {
+		end = n_in - k < PANEL_CHAIN ? n_in : k + PANEL_CHAIN;
+		ZERO(0);
+		ZERO(1);
+		ZERO(2);
+		ZERO(3);
+		for (; k < end; k++) {
+			__m256 a = _mm256_broadcast_ss(x + k);
 
-		PANEL(0, w);
-		PANEL(1, w1);
-		PANEL(2, w2);
-		PANEL(3, w3);
+			PANEL_STEP(0);
+			PANEL_STEP(1);
+			PANEL_STEP(2);
+			PANEL_STEP(3);
+		}
+		PANEL_ADD(0);
+		PANEL_ADD(1);
+		PANEL_ADD(2);
+		PANEL_ADD(3);
 	}
-#undef PANEL
-	_mm256_storeu_ps(out, lo0);
-	_mm256_storeu_ps(out + 8, hi0);
-	_mm256_storeu_ps(out + 16, lo1);
-	_mm256_storeu_ps(out + 24, hi1);
-	_mm256_storeu_ps(out + 32, lo2);
-	_mm256_storeu_ps(out + 40, hi2);
-	_mm256_storeu_ps(out + 48, lo3);
-	_mm256_storeu_ps(out + 56, hi3);
 }
 
 ALWAYS_INLINE void

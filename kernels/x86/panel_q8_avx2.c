@@ -64,11 +64,12 @@ start_of(const struct act_q8 *a, int offset)
 	finish_32(_mm256_madd_epi16(hi##i, ones), d1, act_d, to + 8);	\
 } while (0)
 
-/* n columns (a constant, 1..4) times n_blocks block columns. */
+/* n columns (a constant, 1..4) times n_blocks block columns, asking for the
+ * weights at next meanwhile. */
 ALWAYS_INLINE void
 tile_u8(const int n, const int offset, const struct block_u8 *b,
-    size_t n_blocks, const char *act, size_t act_stride, float *out,
-    size_t out_stride)
+    size_t n_blocks, const uint8_t *next, size_t next_bytes, const char *act,
+    size_t act_stride, float *out, size_t out_stride)
 {
 	const struct act_q8 *a0 = (const void *)act;
 	const struct act_q8 *a1 = (const void *)(act + act_stride);
@@ -82,6 +83,8 @@ tile_u8(const int n, const int offset, const struct block_u8 *b,
 		__m256 d0 = _mm256_load_ps(b->d), d1 = _mm256_load_ps(b->d + 8);
 
 		prefetch_columns(a0, act_stride, n);
+		prefetch(next, next_bytes);
+		next += next_bytes;
 		lo0 = hi0 = start_of(a0, offset);
 		if (n > 1)
 			lo1 = hi1 = start_of(a1, offset);
@@ -113,34 +116,29 @@ tile_u8(const int n, const int offset, const struct block_u8 *b,
 
 ALWAYS_INLINE void
 tiles_u8(const int offset, const struct block_u8 *b, size_t n_blocks,
-    const char *act, size_t act_stride, size_t n_cols, float *out,
-    size_t out_stride)
+    const uint8_t *next, size_t next_bytes, const char *act, size_t act_stride,
+    size_t n_cols, float *out, size_t out_stride)
 {
 	size_t n;
 
+#define CASE(n)								\
+	case n:								\
+		tile_u8(n, offset, b, n_blocks, next, next_bytes, act,	\
+		    act_stride, out, out_stride);			\
+		break
 	for (; n_cols > 0; n_cols -= n) {
 		n = tile_cols(n_cols, TILE_COLS);
 		switch (n) {
-		case 4:
-			tile_u8(4, offset, b, n_blocks, act, act_stride, out,
-			    out_stride);
-			break;
-		case 3:
-			tile_u8(3, offset, b, n_blocks, act, act_stride, out,
-			    out_stride);
-			break;
-		case 2:
-			tile_u8(2, offset, b, n_blocks, act, act_stride, out,
-			    out_stride);
-			break;
-		default:
-			tile_u8(1, offset, b, n_blocks, act, act_stride, out,
-			    out_stride);
-			break;
+		CASE(4);
+		CASE(3);
+		CASE(2);
+		CASE(1);
 		}
 		act += n * act_stride;
 		out += n * out_stride;
+		next = (const uint8_t *)b;	/* is there: once is enough */
 	}
+#undef CASE
 }
 
 static void
@@ -155,12 +153,13 @@ clear_panel(float *out, size_t out_stride, size_t n_cols)
 /* How far ahead of the unpacking weights are asked for. */
 #define AHEAD_BYTES 2048
 
+#define Q4_0_BYTES 288		/* of a block column */
+
 ALWAYS_INLINE void
 unpack_q4_0(const uint8_t *w, struct block_u8 *b)
 {
 	size_t k;
 
-	prefetch(w + AHEAD_BYTES, 288);
 	for (k = 0; k < 4; k++)
 		split_nibbles(w + 64 * k, b->q[k], b->q[k + 4]);
 	store_scales(w + 256, b->d);
@@ -179,9 +178,10 @@ panel_q4_0(const void *weights, size_t n_panels, size_t n_in, const void *act,
 		clear_panel(out, out_stride, n_cols);
 		for (i = 0; i < n_blocks; i += n) {
 			n = n_blocks - i < most ? n_blocks - i : most;
-			for (k = 0; k < n; k++, w += 288)
+			for (k = 0; k < n; k++, w += Q4_0_BYTES)
 				unpack_q4_0(w, &chunk[k]);
-			tiles_u8(8, chunk, n, (const char *)act +
+			tiles_u8(8, chunk, n, w + (n_cols == 1 ? AHEAD_BYTES :
+			    0), Q4_0_BYTES, (const char *)act +
 			    i * sizeof(struct act_q8), act_stride, n_cols,
 			    out, out_stride);
 		}
@@ -190,7 +190,8 @@ panel_q4_0(const void *weights, size_t n_panels, size_t n_in, const void *act,
 
 /* ---- Q8_0: 16 bits times 16 bits ---- */
 
-#define CHUNK_I16 8
+#define CHUNK_I16	8
+#define Q8_0_BYTES	544	/* of a block column */
 
 struct block_i16 {
 	int16_t	 q[16][32];	/* [pair of elements][row][2] */
@@ -226,7 +227,8 @@ struct block_i16 {
 
 ALWAYS_INLINE void
 tile_i16(const int n, const struct block_i16 *b, size_t n_blocks,
-    const char *act, size_t act_stride, float *out, size_t out_stride)
+    const uint8_t *next, const char *act, size_t act_stride, float *out,
+    size_t out_stride)
 {
 	const struct act_q16 *a0 = (const void *)act;
 	const struct act_q16 *a1 = (const void *)(act + act_stride);
@@ -239,6 +241,8 @@ tile_i16(const int n, const struct block_i16 *b, size_t n_blocks,
 		__m256 d0 = _mm256_load_ps(b->d), d1 = _mm256_load_ps(b->d + 8);
 
 		prefetch_columns(a0, act_stride, n);
+		prefetch(next, Q8_0_BYTES);
+		next += Q8_0_BYTES;
 		lo0 = hi0 = _mm256_setzero_si256();
 		lo1 = hi1 = lo2 = hi2 = lo3 = hi3 = lo0;
 		PAIR(0);
@@ -272,34 +276,30 @@ tile_i16(const int n, const struct block_i16 *b, size_t n_blocks,
 }
 
 static void
-tiles_i16(const struct block_i16 *b, size_t n_blocks, const char *act,
-    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+tiles_i16(const struct block_i16 *b, size_t n_blocks, const uint8_t *next,
+    const char *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride)
 {
 	size_t n;
 
+#define CASE(n)								\
+	case n:								\
+		tile_i16(n, b, n_blocks, next, act, act_stride, out,	\
+		    out_stride);					\
+		break
 	for (; n_cols > 0; n_cols -= n) {
 		n = tile_cols(n_cols, TILE_COLS);
 		switch (n) {
-		case 4:
-			tile_i16(4, b, n_blocks, act, act_stride, out,
-			    out_stride);
-			break;
-		case 3:
-			tile_i16(3, b, n_blocks, act, act_stride, out,
-			    out_stride);
-			break;
-		case 2:
-			tile_i16(2, b, n_blocks, act, act_stride, out,
-			    out_stride);
-			break;
-		default:
-			tile_i16(1, b, n_blocks, act, act_stride, out,
-			    out_stride);
-			break;
+		CASE(4);
+		CASE(3);
+		CASE(2);
+		CASE(1);
 		}
 		act += n * act_stride;
 		out += n * out_stride;
+		next = (const uint8_t *)b;
 	}
+#undef CASE
 }
 
 /* 32 bytes of a quad, [8 rows][4], to words of its two pairs, [8 rows][2]. */
@@ -321,7 +321,6 @@ unpack_q8_0(const uint8_t *w, struct block_i16 *b)
 {
 	size_t k;
 
-	prefetch(w + AHEAD_BYTES, 544);
 	for (k = 0; k < 8; k++, w += 64) {
 		widen_quad(w, b->q[2 * k], b->q[2 * k + 1]);
 		widen_quad(w + 32, b->q[2 * k] + 16, b->q[2 * k + 1] + 16);
@@ -342,10 +341,11 @@ panel_q8_0_many(const uint8_t *w, size_t n_panels, size_t n_in,
 		for (i = 0; i < n_blocks; i += n) {
 			n = n_blocks - i < CHUNK_I16 ? n_blocks - i :
 			    CHUNK_I16;
-			for (k = 0; k < n; k++, w += 544)
+			for (k = 0; k < n; k++, w += Q8_0_BYTES)
 				unpack_q8_0(w, &chunk[k]);
-			tiles_i16(chunk, n, act + i * sizeof(struct act_q16),
-			    act_stride, n_cols, out, out_stride);
+			tiles_i16(chunk, n, w, act + i *
+			    sizeof(struct act_q16), act_stride, n_cols, out,
+			    out_stride);
 		}
 	}
 }
@@ -362,11 +362,11 @@ panel_q8_0_one(const uint8_t *w, size_t n_panels, size_t n_in,
 
 	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
 		clear_panel(out, 0, 1);
-		for (a = act; a < end; a++, w += 544) {
+		for (a = act; a < end; a++, w += Q8_0_BYTES) {
 			__m256i lo = _mm256_setzero_si256(), hi = lo;
 			__m256 act_d = _mm256_broadcast_ss(&a->d);
 
-			prefetch(w + AHEAD_BYTES, 544);
+			prefetch(w + AHEAD_BYTES, Q8_0_BYTES);
 			for (k = 0; k < 8; k++) {
 				__m256i x = broadcast_32(a->q + 4 * k);
 

@@ -11,7 +11,9 @@
 
 #include "kernels/x86/panel_avx2.h"
 
-#define CHUNK_BLOCKS 2
+#define CHUNK_BLOCKS	2
+/* With one column, how far ahead of the unpacking weights are asked for. */
+#define AHEAD_BYTES	2048
 
 /* A block column of 16 rows, unpacked. */
 struct block_k {
@@ -27,6 +29,7 @@ struct shape_k {
 	int	 sub_quads;	/* quads of a sub-block: 4 or 8 */
 	int	 offset;	/* of the quants */
 	bool	 has_mins;
+	size_t	 block_bytes;	/* of a block column */
 };
 
 #define QUAD_COLUMN(a, lo, hi) do {					\
@@ -65,7 +68,7 @@ struct shape_k {
 /* The sub-blocks of one block: sum[2 * column + half of the rows]. */
 ALWAYS_INLINE void
 sub_blocks(const int n, const struct shape_k s, const struct block_k *b,
-    const struct act_q8k *a0, const struct act_q8k *a1,
+    const uint8_t *next, const struct act_q8k *a0, const struct act_q8k *a1,
     const struct act_q8k *a2, const struct act_q8k *a3, __m256i *sum)
 {
 	size_t quad, sub;
@@ -73,6 +76,9 @@ sub_blocks(const int n, const struct shape_k s, const struct block_k *b,
 	for (quad = sub = 0; quad < 64; quad += (size_t)s.sub_quads, sub++) {
 		__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, s0, s1;
 
+		/* the next weights, a share with each sub-block */
+		prefetch(next, s.block_bytes * (size_t)s.sub_quads / 64);
+		next += s.block_bytes * (size_t)s.sub_quads / 64;
 		START(0);
 		if (n > 1)
 			START(1);
@@ -134,7 +140,7 @@ finish_k(const struct shape_k s, const struct block_k *b, size_t row,
 /* n columns (a constant, 1..4) times n_blocks block columns. */
 ALWAYS_INLINE void
 tile_k(const int n, const struct shape_k s, const struct block_k *b,
-    size_t n_blocks, const char *act, size_t act_stride, float *out,
+    size_t n_blocks, const uint8_t *next, const char *act, size_t act_stride, float *out,
     size_t out_stride)
 {
 	const struct act_q8k *a0 = (const void *)act;
@@ -146,7 +152,8 @@ tile_k(const int n, const struct shape_k s, const struct block_k *b,
 
 	for (i = 0; i < n_blocks; i++, b++) {
 		memset(sum, 0, sizeof(sum));
-		sub_blocks(n, s, b, a0, a1, a2, a3, sum);
+		sub_blocks(n, s, b, next, a0, a1, a2, a3, sum);
+		next += s.block_bytes;
 		FINISH(0);
 		if (n > 1)
 			FINISH(1);
@@ -163,14 +170,14 @@ tile_k(const int n, const struct shape_k s, const struct block_k *b,
 
 ALWAYS_INLINE void
 tiles_k(const struct shape_k s, const struct block_k *b, size_t n_blocks,
-    const char *act, size_t act_stride, size_t n_cols, float *out,
-    size_t out_stride)
+    const uint8_t *next, const char *act, size_t act_stride, size_t n_cols,
+    float *out, size_t out_stride)
 {
 	size_t n;
 
 #define CASE(n)								\
 	case n:								\
-		tile_k(n, s, b, n_blocks, act, act_stride, out,		\
+		tile_k(n, s, b, n_blocks, next, act, act_stride, out,	\
 		    out_stride);					\
 		break
 	for (; n_cols > 0; n_cols -= n) {
@@ -183,6 +190,7 @@ tiles_k(const struct shape_k s, const struct block_k *b, size_t n_blocks,
 		}
 		act += n * act_stride;
 		out += n * out_stride;
+		next = (const uint8_t *)b;	/* is there: once is enough */
 	}
 #undef CASE
 }
@@ -190,7 +198,7 @@ tiles_k(const struct shape_k s, const struct block_k *b, size_t n_blocks,
 /* All panels; unpack(w, block) takes a block column apart. */
 ALWAYS_INLINE void
 panels_k(const struct shape_k s, void (*unpack)(const uint8_t *,
-    struct block_k *), size_t block_bytes, const uint8_t *w, size_t n_panels,
+    struct block_k *), const uint8_t *w, size_t n_panels,
     size_t n_in, const char *act, size_t act_stride, size_t n_cols, float *out,
     size_t out_stride)
 {
@@ -204,17 +212,16 @@ panels_k(const struct shape_k s, void (*unpack)(const uint8_t *,
 			    PANEL_ROWS * sizeof(*out));
 		for (i = 0; i < n_blocks; i += n) {
 			n = n_blocks - i < most ? n_blocks - i : most;
-			for (k = 0; k < n; k++, w += block_bytes)
+			for (k = 0; k < n; k++, w += s.block_bytes)
 				unpack(w, &chunk[k]);
-			tiles_k(s, chunk, n, act + i * sizeof(struct act_q8k),
-			    act_stride, n_cols, out, out_stride);
+			tiles_k(s, chunk, n, w + (n_cols == 1 ? AHEAD_BYTES :
+			    0), act + i * sizeof(struct act_q8k), act_stride,
+			    n_cols, out, out_stride);
 		}
 	}
 }
 
 /* ---- unpacking ---- */
-
-#define AHEAD_BYTES 4096
 
 /* Bytes [8 rows][4 sub-blocks] to words: sub-block i of every row twice. */
 ALWAYS_INLINE void
@@ -267,12 +274,9 @@ unpack_q4_k(const uint8_t *w, struct block_k *b)
 	size_t p, k;
 
 	for (p = 0; p < 4; p++)
-		for (k = 0; k < 8; k++, w += 64) {
-			prefetch(w + AHEAD_BYTES, 64);
+		for (k = 0; k < 8; k++, w += 64)
 			split_nibbles(w, b->q[16 * p + k],
 			    b->q[16 * p + 8 + k]);
-		}
-	prefetch(w + AHEAD_BYTES, 256);
 	unpack_scales_k4(w, b, 0);
 	unpack_scales_k4(w, b, 8);
 	store_scales(w + 192, b->d);
@@ -283,9 +287,9 @@ static void
 panel_q4_k(const void *w, size_t n_panels, size_t n_in, const void *act,
     size_t act_stride, size_t n_cols, float *out, size_t out_stride)
 {
-	const struct shape_k s = { 8, 0, true };
+	const struct shape_k s = { 8, 0, true, 2304 };
 
-	panels_k(s, unpack_q4_k, 2304, w, n_panels, n_in, act, act_stride,
+	panels_k(s, unpack_q4_k, w, n_panels, n_in, act, act_stride,
 	    n_cols, out, out_stride);
 }
 
@@ -329,7 +333,6 @@ unpack_q6_k(const uint8_t *w, struct block_k *b)
 	const uint8_t *low = w, *high = w + 2048, *scale = w + 3072;
 	size_t half, k, at;
 
-	prefetch(w + AHEAD_BYTES, 3360);
 	for (half = 0; half < 2; half++, low += 1024, high += 512)
 		for (k = 0; k < 8; k++)
 			for (at = 0; at < 64; at += 32)
@@ -349,9 +352,9 @@ static void
 panel_q6_k(const void *w, size_t n_panels, size_t n_in, const void *act,
     size_t act_stride, size_t n_cols, float *out, size_t out_stride)
 {
-	const struct shape_k s = { 4, 32, false };
+	const struct shape_k s = { 4, 32, false, 3360 };
 
-	panels_k(s, unpack_q6_k, 3360, w, n_panels, n_in, act, act_stride,
+	panels_k(s, unpack_q6_k, w, n_panels, n_in, act, act_stride,
 	    n_cols, out, out_stride);
 }
 
