@@ -39,11 +39,19 @@ products(const struct ref_block *b, const int8_t *a, int n)
 	return total;
 }
 
+static bool
+has_mins(enum tensor_type t)
+{
+	return t == TYPE_Q4_1 || t == TYPE_Q5_1 || t == TYPE_Q2_K ||
+	    t == TYPE_Q4_K || t == TYPE_Q5_K;
+}
+
 static float
-add_q8(const struct ref_block *b, const struct act_q8 *a, float acc)
+add_q8(enum tensor_type t, const struct ref_block *b, const struct act_q8 *a,
+    float acc)
 {
 	acc = fmaf((float)products(b, a->q, 32), b->d * a->d, acc);
-	if (b->min[0] != 0)
+	if (has_mins(t))
 		acc = fmaf(-b->dmin, a->dsum, acc);
 	return acc;
 }
@@ -57,12 +65,6 @@ add_q16(const struct ref_block *b, const struct act_q16 *a, float acc)
 	for (i = 0; i < 32; i++)
 		q[i] = (int8_t)a->q[i];
 	return fmaf((float)products(b, q, 32), b->d * a->d, acc);
-}
-
-static bool
-has_mins(enum tensor_type t)
-{
-	return t == TYPE_Q2_K || t == TYPE_Q4_K || t == TYPE_Q5_K;
 }
 
 static float
@@ -95,7 +97,8 @@ row_of_blocks(enum tensor_type t, const void *panel, size_t row, size_t n_in,
 		pack_get_block(t, panel, i, row, bytes);
 		take_apart(bytes, &b);
 		if (form == ACT_Q8)
-			acc = add_q8(&b, (const struct act_q8 *)act + i, acc);
+			acc = add_q8(t, &b, (const struct act_q8 *)act + i,
+			    acc);
 		else if (form == ACT_Q16)
 			acc = add_q16(&b, (const struct act_q16 *)act + i,
 			    acc);

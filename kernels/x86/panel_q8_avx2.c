@@ -16,6 +16,15 @@
 struct block_u8 {
 	uint8_t	 q[8][64];
 	float	 d[16];
+	float	 m[16];		/* of types that have it: x = d q + m */
+};
+
+/* What a type needs besides its scales. */
+struct shape_u8 {
+	int	 offset;	/* subtracted from the quants */
+	bool	 add_back;	/* only to keep sums small: undone after */
+	bool	 has_min;
+	size_t	 block_bytes;	/* of a block column */
 };
 
 ALWAYS_INLINE void
@@ -28,8 +37,15 @@ finish_32(__m256i sum, __m256 d, __m256 act_d, float *out)
 	_mm256_storeu_ps(out, acc);
 }
 
+ALWAYS_INLINE void
+add_min(const float *m, const float *act_dsum, float *out)
+{
+	_mm256_storeu_ps(out, _mm256_fmadd_ps(_mm256_load_ps(m),
+	    _mm256_broadcast_ss(act_dsum), _mm256_loadu_ps(out)));
+}
+
 ALWAYS_INLINE __m256i
-start_of(const struct act_q8 *a, int offset)
+start_of(const struct act_q8 *a, const int offset)
 {
 	if (offset == 0)
 		return _mm256_setzero_si256();
@@ -59,17 +75,30 @@ start_of(const struct act_q8 *a, int offset)
 #define FINISH(i) do {							\
 	__m256 act_d = _mm256_broadcast_ss(&a##i->d);			\
 	float *to = out + i * out_stride;				\
+	__m256i lo = _mm256_madd_epi16(lo##i, ones);			\
+	__m256i hi = _mm256_madd_epi16(hi##i, ones);			\
 									\
-	finish_32(_mm256_madd_epi16(lo##i, ones), d0, act_d, to);	\
-	finish_32(_mm256_madd_epi16(hi##i, ones), d1, act_d, to + 8);	\
+	if (s.add_back) {						\
+		__m256i back = _mm256_mullo_epi32(			\
+		    broadcast_32(&a##i->sum), _mm256_set1_epi32(s.offset)); \
+									\
+		lo = _mm256_add_epi32(lo, back);			\
+		hi = _mm256_add_epi32(hi, back);			\
+	}								\
+	finish_32(lo, d0, act_d, to);					\
+	finish_32(hi, d1, act_d, to + 8);				\
+	if (s.has_min) {						\
+		add_min(b->m, &a##i->dsum, to);				\
+		add_min(b->m + 8, &a##i->dsum, to + 8);			\
+	}								\
 } while (0)
 
 /* n columns (a constant, 1..4) times n_blocks block columns, asking for the
  * weights at next meanwhile. */
 ALWAYS_INLINE void
-tile_u8(const int n, const int offset, const struct block_u8 *b,
-    size_t n_blocks, const uint8_t *next, size_t next_bytes, const char *act,
-    size_t act_stride, float *out, size_t out_stride)
+tile_u8(const int n, const struct shape_u8 s, const struct block_u8 *b,
+    size_t n_blocks, const uint8_t *next, const char *act, size_t act_stride,
+    float *out, size_t out_stride)
 {
 	const struct act_q8 *a0 = (const void *)act;
 	const struct act_q8 *a1 = (const void *)(act + act_stride);
@@ -83,15 +112,15 @@ tile_u8(const int n, const int offset, const struct block_u8 *b,
 		__m256 d0 = _mm256_load_ps(b->d), d1 = _mm256_load_ps(b->d + 8);
 
 		prefetch_columns(a0, act_stride, n);
-		prefetch(next, next_bytes);
-		next += next_bytes;
-		lo0 = hi0 = start_of(a0, offset);
+		prefetch(next, s.block_bytes);
+		next += s.block_bytes;
+		lo0 = hi0 = start_of(a0, s.offset);
 		if (n > 1)
-			lo1 = hi1 = start_of(a1, offset);
+			lo1 = hi1 = start_of(a1, s.offset);
 		if (n > 2)
-			lo2 = hi2 = start_of(a2, offset);
+			lo2 = hi2 = start_of(a2, s.offset);
 		if (n > 3)
-			lo3 = hi3 = start_of(a3, offset);
+			lo3 = hi3 = start_of(a3, s.offset);
 		QUAD(0);
 		QUAD(1);
 		QUAD(2);
@@ -115,16 +144,16 @@ tile_u8(const int n, const int offset, const struct block_u8 *b,
 }
 
 ALWAYS_INLINE void
-tiles_u8(const int offset, const struct block_u8 *b, size_t n_blocks,
-    const uint8_t *next, size_t next_bytes, const char *act, size_t act_stride,
-    size_t n_cols, float *out, size_t out_stride)
+tiles_u8(const struct shape_u8 s, const struct block_u8 *b, size_t n_blocks,
+    const uint8_t *next, const char *act, size_t act_stride, size_t n_cols,
+    float *out, size_t out_stride)
 {
 	size_t n;
 
 #define CASE(n)								\
 	case n:								\
-		tile_u8(n, offset, b, n_blocks, next, next_bytes, act,	\
-		    act_stride, out, out_stride);			\
+		tile_u8(n, s, b, n_blocks, next, act, act_stride, out,	\
+		    out_stride);					\
 		break
 	for (; n_cols > 0; n_cols -= n) {
 		n = tile_cols(n_cols, TILE_COLS);
@@ -153,24 +182,14 @@ clear_panel(float *out, size_t out_stride, size_t n_cols)
 /* How far ahead of the unpacking weights are asked for. */
 #define AHEAD_BYTES 2048
 
-#define Q4_0_BYTES 288		/* of a block column */
-
+/* All panels; unpack(w, block) takes a block column apart. */
 ALWAYS_INLINE void
-unpack_q4_0(const uint8_t *w, struct block_u8 *b)
-{
-	size_t k;
-
-	for (k = 0; k < 4; k++)
-		split_nibbles(w + 64 * k, b->q[k], b->q[k + 4]);
-	store_scales(w + 256, b->d);
-}
-
-static void
-panel_q4_0(const void *weights, size_t n_panels, size_t n_in, const void *act,
-    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+panels_u8(const struct shape_u8 s, void (*unpack)(const uint8_t *,
+    struct block_u8 *), const uint8_t *w, size_t n_panels, size_t n_in,
+    const char *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride)
 {
 	_Alignas(64) struct block_u8 chunk[CHUNK_BLOCKS];
-	const uint8_t *w = weights;
 	size_t n_blocks = n_in / 32, most = n_cols > 1 ? CHUNK_BLOCKS : 1;
 	size_t i, k, n;
 
@@ -178,15 +197,128 @@ panel_q4_0(const void *weights, size_t n_panels, size_t n_in, const void *act,
 		clear_panel(out, out_stride, n_cols);
 		for (i = 0; i < n_blocks; i += n) {
 			n = n_blocks - i < most ? n_blocks - i : most;
-			for (k = 0; k < n; k++, w += Q4_0_BYTES)
-				unpack_q4_0(w, &chunk[k]);
-			tiles_u8(8, chunk, n, w + (n_cols == 1 ? AHEAD_BYTES :
-			    0), Q4_0_BYTES, (const char *)act +
-			    i * sizeof(struct act_q8), act_stride, n_cols,
-			    out, out_stride);
+			for (k = 0; k < n; k++, w += s.block_bytes)
+				unpack(w, &chunk[k]);
+			tiles_u8(s, chunk, n, w + (n_cols == 1 ? AHEAD_BYTES :
+			    0), act + i * sizeof(struct act_q8), act_stride,
+			    n_cols, out, out_stride);
 		}
 	}
 }
+
+ALWAYS_INLINE void
+unpack_nibbles(const uint8_t *w, struct block_u8 *b)
+{
+	size_t k;
+
+	for (k = 0; k < 4; k++)
+		split_nibbles(w + 64 * k, b->q[k], b->q[k + 4]);
+}
+
+ALWAYS_INLINE void
+unpack_q4_0(const uint8_t *w, struct block_u8 *b)
+{
+	unpack_nibbles(w, b);
+	store_scales(w + 256, b->d);
+}
+
+ALWAYS_INLINE void
+unpack_q4_1(const uint8_t *w, struct block_u8 *b)
+{
+	unpack_q4_0(w, b);
+	store_scales(w + 288, b->m);
+}
+
+/* Put bit i of a row's dword at p into bit 4 of its element i, 8 rows. */
+ALWAYS_INLINE void
+add_fifth_bits(const uint8_t *p, struct block_u8 *b, size_t at)
+{
+	const __m256i bit4 = _mm256_set1_epi8(16);
+	__m256i v = load_32(p + at), pick, bit, mask;
+	size_t k;
+
+	pick = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+	    0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
+	for (k = 0; k < 8; k++) {
+		bit = _mm256_set1_epi32(k % 2 == 0 ? 0x08040201 :
+		    (int32_t)0x80402010);
+		mask = _mm256_cmpeq_epi8(_mm256_and_si256(
+		    _mm256_shuffle_epi8(v, pick), bit), bit);
+		store_32(b->q[k] + at, _mm256_or_si256(load_32(b->q[k] + at),
+		    _mm256_and_si256(mask, bit4)));
+		if (k % 2 == 1)
+			v = _mm256_srli_epi32(v, 8);
+	}
+}
+
+ALWAYS_INLINE void
+unpack_q5_0(const uint8_t *w, struct block_u8 *b)
+{
+	unpack_nibbles(w, b);
+	add_fifth_bits(w + 256, b, 0);
+	add_fifth_bits(w + 256, b, 32);
+	store_scales(w + 320, b->d);
+}
+
+ALWAYS_INLINE void
+unpack_q5_1(const uint8_t *w, struct block_u8 *b)
+{
+	unpack_q5_0(w, b);
+	store_scales(w + 352, b->m);
+}
+
+/* 2^(e - 128) of 8 exponents: see e8m0_half_to_f32. */
+ALWAYS_INLINE __m256
+scales_e8m0(const uint8_t *p)
+{
+	__m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+	__m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e,
+	    _mm256_set1_epi32(1)), 23);
+	__m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+
+	return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, small,
+	    _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+}
+
+/* Values are stored 12 more than they are. */
+ALWAYS_INLINE void
+unpack_mxfp4(const uint8_t *w, struct block_u8 *b)
+{
+	const __m256i values = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+	    12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+	const __m256i low4 = _mm256_set1_epi8(15);
+	size_t k, at;
+
+	for (k = 0; k < 4; k++)
+		for (at = 0; at < 64; at += 32) {
+			__m256i v = load_32(w + 64 * k + at);
+
+			store_32(b->q[k] + at, _mm256_shuffle_epi8(values,
+			    _mm256_and_si256(v, low4)));
+			store_32(b->q[k + 4] + at, _mm256_shuffle_epi8(values,
+			    _mm256_and_si256(_mm256_srli_epi16(v, 4), low4)));
+		}
+	_mm256_store_ps(b->d, scales_e8m0(w + 256));
+	_mm256_store_ps(b->d + 8, scales_e8m0(w + 264));
+}
+
+#define PANEL_KERNEL(name, ...)						\
+static void								\
+panel_##name(const void *w, size_t n_panels, size_t n_in,		\
+    const void *act, size_t act_stride, size_t n_cols, float *out,	\
+    size_t out_stride)							\
+{									\
+	const struct shape_u8 s = { __VA_ARGS__ };			\
+									\
+	panels_u8(s, unpack_##name, w, n_panels, n_in, act, act_stride,	\
+	    n_cols, out, out_stride);					\
+}
+PANEL_KERNEL(q4_0, 8, false, false, 288)
+PANEL_KERNEL(q4_1, 0, false, true, 320)
+PANEL_KERNEL(q5_0, 16, false, false, 352)
+PANEL_KERNEL(q5_1, 16, true, true, 384)
+PANEL_KERNEL(mxfp4, 12, false, false, 272)
+#undef PANEL_KERNEL
 
 /* ---- Q8_0: 16 bits times 16 bits ---- */
 
@@ -400,5 +532,9 @@ void
 avx2_overlay_panel_q8(struct kern_table *t)
 {
 	t->panel[TYPE_Q4_0] = panel_q4_0;
+	t->panel[TYPE_Q4_1] = panel_q4_1;
+	t->panel[TYPE_Q5_0] = panel_q5_0;
+	t->panel[TYPE_Q5_1] = panel_q5_1;
+	t->panel[TYPE_MXFP4] = panel_mxfp4;
 	t->panel[TYPE_Q8_0] = panel_q8_0;
 }

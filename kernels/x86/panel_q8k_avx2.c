@@ -223,21 +223,26 @@ panels_k(const struct shape_k s, void (*unpack)(const uint8_t *,
 
 /* ---- unpacking ---- */
 
-/* Bytes [8 rows][4 sub-blocks] to words: sub-block i of every row twice. */
+/* Bytes [8 rows][4 sub-blocks] to words: sub-block i of every row twice, in
+ * `times` places one after another. */
 ALWAYS_INLINE void
-spread_scales(__m256i v, int16_t (*out)[32], size_t row)
+spread_scales(__m256i v, const int times, int16_t (*out)[32], size_t row)
 {
 	const __m256i pick = _mm256_broadcastsi128_si256(_mm_setr_epi8(
 	    0, -1, 0, -1, 4, -1, 4, -1, 8, -1, 8, -1, 12, -1, 12, -1));
 	int i;
 
 	for (i = 0; i < 4; i++) {
-		store_32(out[i] + 2 * row, _mm256_shuffle_epi8(v, pick));
+		__m256i scale = _mm256_shuffle_epi8(v, pick);
+
+		store_32(out[times * i] + 2 * row, scale);
+		if (times == 2)
+			store_32(out[times * i + 1] + 2 * row, scale);
 		v = _mm256_srli_epi32(v, 8);
 	}
 }
 
-/* The same, sub-blocks 0 and 1 side by side, then 2 and 3. */
+/* The mins, sub-blocks 0 and 1 side by side, then 2 and 3. */
 ALWAYS_INLINE void
 spread_mins(__m256i v, int16_t (*out)[32], size_t row)
 {
@@ -251,18 +256,19 @@ spread_mins(__m256i v, int16_t (*out)[32], size_t row)
 
 /* The packed scales of Q4_K and Q5_K: [12 / 4][16 rows][4], for 8 rows. */
 ALWAYS_INLINE void
-unpack_scales_k4(const uint8_t *p, struct block_k *b, size_t row)
+unpack_scales_k4(const uint8_t *p, const int times, struct block_k *b,
+    size_t row)
 {
 	const __m256i low6 = _mm256_set1_epi8(63), low4 = _mm256_set1_epi8(15);
 	const __m256i bits45 = _mm256_set1_epi8(0x30);
 	__m256i x = load_32(p + 4 * row), y = load_32(p + 64 + 4 * row);
 	__m256i z = load_32(p + 128 + 4 * row);
 
-	spread_scales(_mm256_and_si256(x, low6), b->scale, row);
+	spread_scales(_mm256_and_si256(x, low6), times, b->scale, row);
 	spread_mins(_mm256_and_si256(y, low6), b->min, row);
 	spread_scales(_mm256_or_si256(_mm256_and_si256(z, low4),
-	    _mm256_and_si256(_mm256_srli_epi16(x, 2), bits45)),
-	    b->scale + 4, row);
+	    _mm256_and_si256(_mm256_srli_epi16(x, 2), bits45)), times,
+	    b->scale + 4 * times, row);
 	spread_mins(_mm256_or_si256(_mm256_and_si256(_mm256_srli_epi16(z, 4),
 	    low4), _mm256_and_si256(_mm256_srli_epi16(y, 2), bits45)),
 	    b->min + 2, row);
@@ -277,20 +283,46 @@ unpack_q4_k(const uint8_t *w, struct block_k *b)
 		for (k = 0; k < 8; k++, w += 64)
 			split_nibbles(w, b->q[16 * p + k],
 			    b->q[16 * p + 8 + k]);
-	unpack_scales_k4(w, b, 0);
-	unpack_scales_k4(w, b, 8);
+	unpack_scales_k4(w, 1, b, 0);
+	unpack_scales_k4(w, 1, b, 8);
 	store_scales(w + 192, b->d);
 	store_scales(w + 224, b->dmin);
 }
 
-static void
-panel_q4_k(const void *w, size_t n_panels, size_t n_in, const void *act,
-    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+/* Bit 4 of sub-block s is bit s of the byte at the same place in the block. */
+ALWAYS_INLINE void
+unpack_q5_k(const uint8_t *w, struct block_k *b)
 {
-	const struct shape_k s = { 8, 0, true, 2304 };
+	const __m256i low4 = _mm256_set1_epi8(15), bit4 = _mm256_set1_epi8(16);
+	const uint8_t *high = w + 2048;
+	size_t k, at;
+	int p;
 
-	panels_k(s, unpack_q4_k, w, n_panels, n_in, act, act_stride,
-	    n_cols, out, out_stride);
+	for (k = 0; k < 8; k++)
+		for (at = 0; at < 64; at += 32) {
+			__m256i h = load_32(high + 64 * k + at);
+
+			for (p = 0; p < 4; p++) {
+				__m256i v = load_32(w + (size_t)512 * p +
+				    64 * k + at);
+
+				store_32(b->q[16 * p + k] + at,
+				    _mm256_or_si256(_mm256_and_si256(v, low4),
+				    _mm256_and_si256(_mm256_slli_epi16(h, 4),
+				    bit4)));
+				store_32(b->q[16 * p + 8 + k] + at,
+				    _mm256_or_si256(_mm256_and_si256(
+				    _mm256_srli_epi16(v, 4), low4),
+				    _mm256_and_si256(_mm256_slli_epi16(h, 3),
+				    bit4)));
+				h = _mm256_srli_epi16(h, 2);
+			}
+		}
+	w += 2560;
+	unpack_scales_k4(w, 2, b, 0);
+	unpack_scales_k4(w, 2, b, 8);
+	store_scales(w + 192, b->d);
+	store_scales(w + 224, b->dmin);
 }
 
 /* 32 bytes each of two low quads and of their high bits: one quad of every
@@ -348,19 +380,26 @@ unpack_q6_k(const uint8_t *w, struct block_k *b)
 	store_scales(w + 3328, b->d);
 }
 
-static void
-panel_q6_k(const void *w, size_t n_panels, size_t n_in, const void *act,
-    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
-{
-	const struct shape_k s = { 4, 32, false, 3360 };
-
-	panels_k(s, unpack_q6_k, w, n_panels, n_in, act, act_stride,
-	    n_cols, out, out_stride);
+#define PANEL_KERNEL(name, ...)						\
+static void								\
+panel_##name(const void *w, size_t n_panels, size_t n_in,		\
+    const void *act, size_t act_stride, size_t n_cols, float *out,	\
+    size_t out_stride)							\
+{									\
+	const struct shape_k s = { __VA_ARGS__ };			\
+									\
+	panels_k(s, unpack_##name, w, n_panels, n_in, act, act_stride,	\
+	    n_cols, out, out_stride);					\
 }
+PANEL_KERNEL(q4_k, 8, 0, true, 2304)
+PANEL_KERNEL(q5_k, 4, 0, true, 2816)	/* 31 * 127 * 8 < 2^15 */
+PANEL_KERNEL(q6_k, 4, 32, false, 3360)
+#undef PANEL_KERNEL
 
 void
 avx2_overlay_panel_q8k(struct kern_table *t)
 {
 	t->panel[TYPE_Q4_K] = panel_q4_k;
+	t->panel[TYPE_Q5_K] = panel_q5_k;
 	t->panel[TYPE_Q6_K] = panel_q6_k;
 }

@@ -228,8 +228,8 @@ check_panel(struct check *c, enum tensor_type t)
 	};
 	size_t block = type_info(t)->block_n, i;
 	/* one block, more than a chunk, a number of chunks and some more */
-	const size_t lengths[] = { block, block == 1 ? 333 : 5 * block,
-	    block == 1 ? 512 : 19 * block };
+	const size_t lengths[] = { block, block == 1 ? 333 : 2 * block,
+	    block == 1 ? 512 : block == 32 ? 19 * block : 3 * block };
 	size_t s;
 	int kind;
 
