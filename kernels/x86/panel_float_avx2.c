@@ -57,10 +57,13 @@ tile_f32(const int n, const float *w, size_t n_k, const float *act,
     size_t act_stride, float *out, size_t out_stride)
 {
 	__m256 lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, lo4, hi4, lo5, hi5;
-	size_t k = 0, end;
+	size_t k = 0, end, line;
 
 	while (k < n_k) {
 		end = n_k - k < PANEL_CHAIN ? n_k : k + PANEL_CHAIN;
+		for (line = 0; line < PANEL_CHAIN; line += 16)
+			prefetch_columns(act + k + line,
+			    act_stride * sizeof(*act), n);
 		COLUMNS(ZERO);
 		for (; k < end; k++, w += PANEL_ROWS) {
 			__m256 w0 = _mm256_load_ps(w);

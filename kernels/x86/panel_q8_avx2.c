@@ -216,7 +216,7 @@ unpack_nibbles(const uint8_t *w, struct block_u8 *b)
 }
 
 ALWAYS_INLINE void
-unpack_q4_0(const uint8_t *w, struct block_u8 *b)
+unpack_q4_0_many(const uint8_t *w, struct block_u8 *b)
 {
 	unpack_nibbles(w, b);
 	store_scales(w + 256, b->d);
@@ -225,7 +225,7 @@ unpack_q4_0(const uint8_t *w, struct block_u8 *b)
 ALWAYS_INLINE void
 unpack_q4_1(const uint8_t *w, struct block_u8 *b)
 {
-	unpack_q4_0(w, b);
+	unpack_q4_0_many(w, b);
 	store_scales(w + 288, b->m);
 }
 
@@ -313,12 +313,77 @@ panel_##name(const void *w, size_t n_panels, size_t n_in,		\
 	panels_u8(s, unpack_##name, w, n_panels, n_in, act, act_stride,	\
 	    n_cols, out, out_stride);					\
 }
-PANEL_KERNEL(q4_0, 8, false, false, 288)
+PANEL_KERNEL(q4_0_many, 8, false, false, 288)
 PANEL_KERNEL(q4_1, 0, false, true, 320)
 PANEL_KERNEL(q5_0, 16, false, false, 352)
 PANEL_KERNEL(q5_1, 16, true, true, 384)
 PANEL_KERNEL(mxfp4, 12, false, false, 272)
 #undef PANEL_KERNEL
+
+/*
+ * One column, where decoding spends its time: quants go straight from memory
+ * to products.  Low and high nibbles have chains of their own.
+ */
+static void
+panel_q4_0_one(const uint8_t *w, size_t n_panels, size_t n_in,
+    const struct act_q8 *act, float *out)
+{
+	const __m256i ones = _mm256_set1_epi16(1), low4 = _mm256_set1_epi8(15);
+	const struct act_q8 *a, *end = act + n_in / 32;
+	size_t k;
+
+	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
+		__m256 acc0 = _mm256_setzero_ps(), acc1 = acc0;
+
+		for (a = act; a < end; a++, w += 288) {
+			__m256i lo0 = start_of(a, 8), lo1 = lo0;
+			__m256i hi0 = _mm256_setzero_si256(), hi1 = hi0;
+			__m256 act_d = _mm256_broadcast_ss(&a->d);
+
+			prefetch(w + AHEAD_BYTES, 288);
+			for (k = 0; k < 4; k++) {
+				__m256i w0 = load_32(w + 64 * k);
+				__m256i w1 = load_32(w + 64 * k + 32);
+				__m256i x = broadcast_32(a->q + 4 * k);
+
+				lo0 = mac_u8(lo0, _mm256_and_si256(w0, low4),
+				    x);
+				lo1 = mac_u8(lo1, _mm256_and_si256(w1, low4),
+				    x);
+				x = broadcast_32(a->q + 16 + 4 * k);
+				w0 = _mm256_srli_epi16(w0, 4);
+				w1 = _mm256_srli_epi16(w1, 4);
+				hi0 = mac_u8(hi0, _mm256_and_si256(w0, low4),
+				    x);
+				hi1 = mac_u8(hi1, _mm256_and_si256(w1, low4),
+				    x);
+			}
+			lo0 = _mm256_madd_epi16(ones,
+			    _mm256_add_epi16(lo0, hi0));
+			lo1 = _mm256_madd_epi16(ones,
+			    _mm256_add_epi16(lo1, hi1));
+			acc0 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(lo0),
+			    _mm256_mul_ps(load_f16((const void *)(w + 256)),
+			    act_d), acc0);
+			acc1 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(lo1),
+			    _mm256_mul_ps(load_f16((const void *)(w + 272)),
+			    act_d), acc1);
+		}
+		_mm256_storeu_ps(out, acc0);
+		_mm256_storeu_ps(out + 8, acc1);
+	}
+}
+
+static void
+panel_q4_0(const void *w, size_t n_panels, size_t n_in, const void *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+{
+	if (n_cols == 1)
+		panel_q4_0_one(w, n_panels, n_in, act, out);
+	else
+		panel_q4_0_many(w, n_panels, n_in, act, act_stride, n_cols,
+		    out, out_stride);
+}
 
 /* ---- Q8_0: 16 bits times 16 bits ---- */
 

@@ -275,7 +275,7 @@ unpack_scales_k4(const uint8_t *p, const int times, struct block_k *b,
 }
 
 ALWAYS_INLINE void
-unpack_q4_k(const uint8_t *w, struct block_k *b)
+unpack_q4_k_many(const uint8_t *w, struct block_k *b)
 {
 	size_t p, k;
 
@@ -391,10 +391,85 @@ panel_##name(const void *w, size_t n_panels, size_t n_in,		\
 	panels_k(s, unpack_##name, w, n_panels, n_in, act, act_stride,	\
 	    n_cols, out, out_stride);					\
 }
-PANEL_KERNEL(q4_k, 8, 0, true, 2304)
+PANEL_KERNEL(q4_k_many, 8, 0, true, 2304)
 PANEL_KERNEL(q5_k, 4, 0, true, 2816)	/* 31 * 127 * 8 < 2^15 */
 PANEL_KERNEL(q6_k, 4, 32, false, 3360)
 #undef PANEL_KERNEL
+
+/*
+ * One column of Q4_K, where decoding spends its time: only the scales are
+ * unpacked, quants go straight from memory to products.
+ */
+static void
+panel_q4_k_one(const uint8_t *w, size_t n_panels, size_t n_in,
+    const struct act_q8k *act, float *out)
+{
+	const struct shape_k s = { 8, 0, true, 2304 };
+	const __m256i low4 = _mm256_set1_epi8(15);
+	const struct act_q8k *a, *end = act + n_in / 256;
+	_Alignas(64) struct block_k b;
+	size_t k, p;
+
+	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
+		memset(out, 0, PANEL_ROWS * sizeof(*out));
+		for (a = act; a < end; a++, w += s.block_bytes) {
+			__m256i sum0 = _mm256_setzero_si256(), sum1 = sum0;
+			const int8_t *q = a->q;
+			const uint8_t *quants = w;
+
+			unpack_scales_k4(w + 2048, 1, &b, 0);
+			unpack_scales_k4(w + 2048, 1, &b, 8);
+			store_scales(w + 2048 + 192, b.d);
+			store_scales(w + 2048 + 224, b.dmin);
+			prefetch(w + 2048 + AHEAD_BYTES, 256);
+			for (p = 0; p < 4; p++, quants += 512, q += 64) {
+				__m256i lo0 = _mm256_setzero_si256();
+				__m256i lo1 = lo0, hi0 = lo0, hi1 = lo0;
+
+				prefetch(quants + AHEAD_BYTES, 512);
+				for (k = 0; k < 8; k++) {
+					__m256i w0 = load_32(quants + 64 * k);
+					__m256i w1 = load_32(quants + 64 * k +
+					    32);
+					__m256i x = broadcast_32(q + 4 * k);
+
+					lo0 = mac_u8(lo0, _mm256_and_si256(w0,
+					    low4), x);
+					lo1 = mac_u8(lo1, _mm256_and_si256(w1,
+					    low4), x);
+					x = broadcast_32(q + 32 + 4 * k);
+					w0 = _mm256_srli_epi16(w0, 4);
+					w1 = _mm256_srli_epi16(w1, 4);
+					hi0 = mac_u8(hi0, _mm256_and_si256(w0,
+					    low4), x);
+					hi1 = mac_u8(hi1, _mm256_and_si256(w1,
+					    low4), x);
+				}
+				sum0 = mac_i16(sum0, lo0,
+				    load_32(b.scale[2 * p]));
+				sum1 = mac_i16(sum1, lo1,
+				    load_32(b.scale[2 * p] + 16));
+				sum0 = mac_i16(sum0, hi0,
+				    load_32(b.scale[2 * p + 1]));
+				sum1 = mac_i16(sum1, hi1,
+				    load_32(b.scale[2 * p + 1] + 16));
+			}
+			finish_k(s, &b, 0, a, sum0, out);
+			finish_k(s, &b, 8, a, sum1, out + 8);
+		}
+	}
+}
+
+static void
+panel_q4_k(const void *w, size_t n_panels, size_t n_in, const void *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+{
+	if (n_cols == 1)
+		panel_q4_k_one(w, n_panels, n_in, act, out);
+	else
+		panel_q4_k_many(w, n_panels, n_in, act, act_stride, n_cols,
+		    out, out_stride);
+}
 
 void
 avx2_overlay_panel_q8k(struct kern_table *t)
