@@ -18,6 +18,7 @@
 
 #define TILE_BYTES	16384	/* of weights: half of a small L1 */
 #define ITEM_BYTES	131072	/* of panels, times the rows they go over */
+#define GROUP_PANELS	8	/* that share the activations they read */
 #define TILES_A_THREAD	8
 #define QUANT_STEP	2048	/* elements of one quantisation item */
 #define SMALL_MACS	16384	/* below this a dispatch costs more */
@@ -247,6 +248,8 @@ tile_panels(const struct pool *pool, const struct matrix *w, size_t n_rows)
 	size_t bytes = pack_panel_bytes(w->type, w->n_in) * n_rows;
 	size_t most = (ITEM_BYTES + bytes - 1) / bytes;
 
+	if (n_rows > 16)
+		most = MEM_MAX(most, (size_t)GROUP_PANELS);
 	n = MEM_MIN(share, most);
 	return n_rows == 1 ? (n + 3) & ~(size_t)3 : n;
 }

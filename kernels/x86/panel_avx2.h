@@ -109,6 +109,17 @@ prefetch_columns(const void *act, size_t act_stride, int n)
 }
 
 /*
+ * Panels that go over a chunk of elements together before the next chunk, so
+ * that many columns' activations of one chunk are read from afar but once.
+ * With few columns the weights are what is read, one panel after another.
+ */
+ALWAYS_INLINE size_t
+group_panels(size_t n_panels, size_t n_cols)
+{
+	return n_cols > 16 ? n_panels : 1;
+}
+
+/*
  * Columns of the next tile when n remain: as even as possible, so that 5 are
  * 3 and 2 instead of 4 and 1.
  */

@@ -157,28 +157,33 @@ four_panels(const int t, const uint8_t *w0, size_t panel_bytes,
 	}
 }
 
+/* Chunk by chunk over a group of panels. */
 ALWAYS_INLINE void
-one_panel(const int t, const uint8_t *w, size_t element_bytes, size_t n_in,
-    const float *act, size_t act_stride, size_t n_cols, float *out,
-    size_t out_stride)
+group_f32(const int t, const uint8_t *w, size_t element_bytes, size_t n_panels,
+    size_t n_in, const float *act, size_t act_stride, size_t n_cols,
+    float *out, size_t out_stride)
 {
 	_Alignas(64) float chunk[CHUNK * PANEL_ROWS];
-	size_t i, k, n;
+	size_t i, j, k, n;
+	const uint8_t *p;
 
 	for (i = 0; i < n_cols; i++)
-		memset(out + i * out_stride, 0, PANEL_ROWS * sizeof(*out));
-	for (i = 0; i < n_in; i += n) {
-		n = n_in - i < CHUNK ? n_in - i : CHUNK;
-		for (k = 0; k < n; k++, w += element_bytes) {
-			prefetch(w + AHEAD_BYTES, element_bytes);
-			_mm256_store_ps(chunk + k * PANEL_ROWS,
-			    load_rows(t, w, 0));
-			_mm256_store_ps(chunk + k * PANEL_ROWS + 8,
-			    load_rows(t, w, 8));
+		memset(out + i * out_stride, 0,
+		    n_panels * PANEL_ROWS * sizeof(*out));
+	for (i = 0; i < n_in; i += n)
+		for (j = 0, n = n_in - i < CHUNK ? n_in - i : CHUNK;
+		    j < n_panels; j++) {
+			p = w + (j * n_in + i) * element_bytes;
+			for (k = 0; k < n; k++, p += element_bytes) {
+				float *to = chunk + k * PANEL_ROWS;
+
+				prefetch(p + AHEAD_BYTES, element_bytes);
+				_mm256_store_ps(to, load_rows(t, p, 0));
+				_mm256_store_ps(to + 8, load_rows(t, p, 8));
+			}
+			tiles_f32(chunk, n, act + i, act_stride, n_cols,
+			    out + j * PANEL_ROWS, out_stride);
 		}
-		tiles_f32(chunk, n, act + i, act_stride, n_cols, out,
-		    out_stride);
-	}
 }
 
 ALWAYS_INLINE void
@@ -186,18 +191,19 @@ panels(const int t, size_t element_bytes, const uint8_t *w, size_t n_panels,
     size_t n_in, const float *act, size_t act_stride, size_t n_cols,
     float *out, size_t out_stride)
 {
-	size_t panel_bytes = n_in * element_bytes;
+	size_t panel_bytes = n_in * element_bytes, group;
 
 	for (; n_cols == 1 && n_panels >= 4; n_panels -= 4) {
 		four_panels(t, w, panel_bytes, element_bytes, n_in, act, out);
 		w += 4 * panel_bytes;
 		out += (size_t)4 * PANEL_ROWS;
 	}
-	for (; n_panels > 0; n_panels--) {
-		one_panel(t, w, element_bytes, n_in, act, act_stride, n_cols,
-		    out, out_stride);
-		w += panel_bytes;
-		out += PANEL_ROWS;
+	for (; n_panels > 0; n_panels -= group) {
+		group = group_panels(n_panels, n_cols);
+		group_f32(t, w, element_bytes, group, n_in, act, act_stride,
+		    n_cols, out, out_stride);
+		w += group * panel_bytes;
+		out += group * PANEL_ROWS;
 	}
 }
 

@@ -182,6 +182,32 @@ clear_panel(float *out, size_t out_stride, size_t n_cols)
 /* How far ahead of the unpacking weights are asked for. */
 #define AHEAD_BYTES 2048
 
+/* Chunk by chunk over a group of panels, panel_bytes apart. */
+ALWAYS_INLINE void
+group_u8(const struct shape_u8 s, void (*unpack)(const uint8_t *,
+    struct block_u8 *), const uint8_t *w, size_t panel_bytes, size_t n_panels,
+    const char *act, size_t n_blocks, size_t act_stride, size_t n_cols,
+    float *out, size_t out_stride)
+{
+	_Alignas(64) struct block_u8 chunk[CHUNK_BLOCKS];
+	size_t most = n_cols > 1 ? CHUNK_BLOCKS : 1, ahead, i, j, k, n;
+
+	ahead = n_cols > 1 ? 0 : AHEAD_BYTES;
+	for (i = 0; i < n_blocks; i += n) {
+		n = n_blocks - i < most ? n_blocks - i : most;
+		for (j = 0; j < n_panels; j++) {
+			const uint8_t *p = w + j * panel_bytes;
+
+			for (k = 0; k < n; k++, p += s.block_bytes)
+				unpack(p, &chunk[k]);
+			tiles_u8(s, chunk, n, p + ahead, act, act_stride,
+			    n_cols, out + j * PANEL_ROWS, out_stride);
+		}
+		w += n * s.block_bytes;
+		act += n * sizeof(struct act_q8);
+	}
+}
+
 /* All panels; unpack(w, block) takes a block column apart. */
 ALWAYS_INLINE void
 panels_u8(const struct shape_u8 s, void (*unpack)(const uint8_t *,
@@ -189,20 +215,16 @@ panels_u8(const struct shape_u8 s, void (*unpack)(const uint8_t *,
     const char *act, size_t act_stride, size_t n_cols, float *out,
     size_t out_stride)
 {
-	_Alignas(64) struct block_u8 chunk[CHUNK_BLOCKS];
-	size_t n_blocks = n_in / 32, most = n_cols > 1 ? CHUNK_BLOCKS : 1;
-	size_t i, k, n;
+	size_t bytes = n_in / 32 * s.block_bytes, group, j;
 
-	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
-		clear_panel(out, out_stride, n_cols);
-		for (i = 0; i < n_blocks; i += n) {
-			n = n_blocks - i < most ? n_blocks - i : most;
-			for (k = 0; k < n; k++, w += s.block_bytes)
-				unpack(w, &chunk[k]);
-			tiles_u8(s, chunk, n, w + (n_cols == 1 ? AHEAD_BYTES :
-			    0), act + i * sizeof(struct act_q8), act_stride,
-			    n_cols, out, out_stride);
-		}
+	for (; n_panels > 0; n_panels -= group) {
+		group = group_panels(n_panels, n_cols);
+		for (j = 0; j < group; j++)
+			clear_panel(out + j * PANEL_ROWS, out_stride, n_cols);
+		group_u8(s, unpack, w, bytes, group, act, n_in / 32,
+		    act_stride, n_cols, out, out_stride);
+		w += group * bytes;
+		out += group * PANEL_ROWS;
 	}
 }
 
@@ -526,24 +548,42 @@ unpack_q8_0(const uint8_t *w, struct block_i16 *b)
 }
 
 static void
-panel_q8_0_many(const uint8_t *w, size_t n_panels, size_t n_in,
+group_q8_0(const uint8_t *w, size_t n_panels, size_t n_in,
     const char *act, size_t act_stride, size_t n_cols, float *out,
     size_t out_stride)
 {
 	_Alignas(64) struct block_i16 chunk[CHUNK_I16];
-	size_t n_blocks = n_in / 32, i, k, n;
+	size_t n_blocks = n_in / 32, bytes = n_blocks * Q8_0_BYTES, i, j, k, n;
+	const uint8_t *p;
 
-	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
-		clear_panel(out, out_stride, n_cols);
-		for (i = 0; i < n_blocks; i += n) {
-			n = n_blocks - i < CHUNK_I16 ? n_blocks - i :
-			    CHUNK_I16;
-			for (k = 0; k < n; k++, w += Q8_0_BYTES)
-				unpack_q8_0(w, &chunk[k]);
-			tiles_i16(chunk, n, w, act + i *
-			    sizeof(struct act_q16), act_stride, n_cols, out,
-			    out_stride);
+	for (j = 0; j < n_panels; j++)
+		clear_panel(out + j * PANEL_ROWS, out_stride, n_cols);
+	for (i = 0; i < n_blocks; i += n, w += n * Q8_0_BYTES) {
+		n = n_blocks - i < CHUNK_I16 ? n_blocks - i : CHUNK_I16;
+		for (j = 0; j < n_panels; j++) {
+			p = w + j * bytes;
+			for (k = 0; k < n; k++, p += Q8_0_BYTES)
+				unpack_q8_0(p, &chunk[k]);
+			tiles_i16(chunk, n, p, act + i *
+			    sizeof(struct act_q16), act_stride, n_cols,
+			    out + j * PANEL_ROWS, out_stride);
 		}
+	}
+}
+
+static void
+panel_q8_0_many(const uint8_t *w, size_t n_panels, size_t n_in,
+    const char *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride)
+{
+	size_t group;
+
+	for (; n_panels > 0; n_panels -= group) {
+		group = group_panels(n_panels, n_cols);
+		group_q8_0(w, group, n_in, act, act_stride, n_cols, out,
+		    out_stride);
+		w += group * (n_in / 32) * Q8_0_BYTES;
+		out += group * PANEL_ROWS;
 	}
 }
 

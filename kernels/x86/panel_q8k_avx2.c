@@ -195,29 +195,50 @@ tiles_k(const struct shape_k s, const struct block_k *b, size_t n_blocks,
 #undef CASE
 }
 
+/* Chunk by chunk over a group of panels, panel_bytes apart. */
+ALWAYS_INLINE void
+group_k(const struct shape_k s, void (*unpack)(const uint8_t *,
+    struct block_k *), const uint8_t *w, size_t panel_bytes, size_t n_panels,
+    const char *act, size_t n_blocks, size_t act_stride, size_t n_cols,
+    float *out, size_t out_stride)
+{
+	_Alignas(64) struct block_k chunk[CHUNK_BLOCKS];
+	size_t most = n_cols > 1 ? CHUNK_BLOCKS : 1, ahead, i, j, k, n;
+
+	ahead = n_cols > 1 ? 0 : AHEAD_BYTES;
+	for (i = 0; i < n_blocks; i += n) {
+		n = n_blocks - i < most ? n_blocks - i : most;
+		for (j = 0; j < n_panels; j++) {
+			const uint8_t *p = w + j * panel_bytes;
+
+			for (k = 0; k < n; k++, p += s.block_bytes)
+				unpack(p, &chunk[k]);
+			tiles_k(s, chunk, n, p + ahead, act, act_stride,
+			    n_cols, out + j * PANEL_ROWS, out_stride);
+		}
+		w += n * s.block_bytes;
+		act += n * sizeof(struct act_q8k);
+	}
+}
+
 /* All panels; unpack(w, block) takes a block column apart. */
 ALWAYS_INLINE void
 panels_k(const struct shape_k s, void (*unpack)(const uint8_t *,
-    struct block_k *), const uint8_t *w, size_t n_panels,
-    size_t n_in, const char *act, size_t act_stride, size_t n_cols, float *out,
+    struct block_k *), const uint8_t *w, size_t n_panels, size_t n_in,
+    const char *act, size_t act_stride, size_t n_cols, float *out,
     size_t out_stride)
 {
-	_Alignas(64) struct block_k chunk[CHUNK_BLOCKS];
-	size_t n_blocks = n_in / 256, i, k, n;
-	size_t most = n_cols > 1 ? CHUNK_BLOCKS : 1;
+	size_t bytes = n_in / 256 * s.block_bytes, group, c;
 
-	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
-		for (i = 0; i < n_cols; i++)
-			memset(out + i * out_stride, 0,
-			    PANEL_ROWS * sizeof(*out));
-		for (i = 0; i < n_blocks; i += n) {
-			n = n_blocks - i < most ? n_blocks - i : most;
-			for (k = 0; k < n; k++, w += s.block_bytes)
-				unpack(w, &chunk[k]);
-			tiles_k(s, chunk, n, w + (n_cols == 1 ? AHEAD_BYTES :
-			    0), act + i * sizeof(struct act_q8k), act_stride,
-			    n_cols, out, out_stride);
-		}
+	for (c = 0; c < n_cols; c++)
+		memset(out + c * out_stride, 0,
+		    n_panels * PANEL_ROWS * sizeof(*out));
+	for (; n_panels > 0; n_panels -= group) {
+		group = group_panels(n_panels, n_cols);
+		group_k(s, unpack, w, bytes, group, act, n_in / 256,
+		    act_stride, n_cols, out, out_stride);
+		w += group * bytes;
+		out += group * PANEL_ROWS;
 	}
 }
 

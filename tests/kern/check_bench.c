@@ -276,7 +276,7 @@ bench_columns(struct pack_bench *b, const char *level)
 		/* quantised by the first run only */
 		act_rows_set(&b->a, b->x, cols[i], PACK_N, PACK_N);
 		/* short runs, of which some go undisturbed */
-		b->w.n_out = cols[i] > 16 ? 128 : n_out;
+		b->w.n_out = cols[i] > 16 ? 512 : n_out;
 		bytes = (double)pack_bytes(b->w.type, PACK_N, b->w.n_out);
 		ns = cols[i] > 4 ? best_ns(run_pack, b) :
 		    median_ns(run_pack, b);

@@ -20,7 +20,7 @@
 
 #define N_OUT		37	/* two panels and five rows */
 #define N_PANELS	3
-#define MAX_COLS	17
+#define MAX_COLS	17	/* more than 16, where panels form groups */
 #define MAX_THREADS	4
 #define OUT_STRIDE	(N_PANELS * PANEL_ROWS + 3)
 #define OUT_SIZE	(MAX_COLS * OUT_STRIDE)
