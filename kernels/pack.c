@@ -74,17 +74,37 @@ pack_bytes(enum tensor_type t, size_t n_in, size_t n_out)
 	return pack_n_panels(n_out) * pack_panel_bytes(t, n_in);
 }
 
+/* The units of one field of one row; copies of a constant size are moves. */
+static void
+put_field(const uint8_t *from, const struct field *f, size_t row, uint8_t *to)
+{
+	size_t n = f->bytes / f->unit, i;
+
+	to += row * f->unit;
+	switch (f->unit) {
+	case 4:
+		for (i = 0; i < n; i++)
+			memcpy(to + 4 * PANEL_ROWS * i, from + 4 * i, 4);
+		break;
+	case 2:
+		for (i = 0; i < n; i++)
+			memcpy(to + 2 * PANEL_ROWS * i, from + 2 * i, 2);
+		break;
+	default:
+		for (i = 0; i < n; i++)
+			to[PANEL_ROWS * i] = from[i];
+		break;
+	}
+}
+
 /* One block of one row, `to` being where the block column begins. */
 static void
 put_block(enum tensor_type t, const uint8_t *from, size_t row, uint8_t *to)
 {
 	const struct field *f = layouts[t].fields;
-	size_t i;
 
 	for (; f < layouts[t].fields + MAX_FIELDS && f->bytes != 0; f++) {
-		for (i = 0; i < f->bytes; i += f->unit)
-			memcpy(to + PANEL_ROWS * i + row * f->unit,
-			    from + f->offset + i, f->unit);
+		put_field(from + f->offset, f, row, to);
 		to += (size_t)PANEL_ROWS * f->bytes;
 	}
 }
@@ -106,6 +126,23 @@ pack_get_block(enum tensor_type t, const void *panel, size_t block, size_t row,
 	}
 }
 
+/* Elements that are their own blocks: a row is one field. */
+static void
+put_elements(const struct matrix *w, const uint8_t *from, size_t n_rows,
+    uint8_t *panel)
+{
+	struct field f = layouts[w->type].fields[0];
+	size_t at, r;
+
+	/* some lines at a time, so that all rows' stay in the near cache */
+	for (at = 0; at < w->row_bytes; at += 128) {
+		f.bytes = (uint16_t)MEM_MIN((size_t)128, w->row_bytes - at);
+		for (r = 0; r < n_rows; r++)
+			put_field(from + r * w->row_bytes + at, &f, r,
+			    panel + PANEL_ROWS * at);
+	}
+}
+
 void
 pack_panel(const struct matrix *w, size_t i, void *to)
 {
@@ -121,6 +158,10 @@ pack_panel(const struct matrix *w, size_t i, void *to)
 	from += first * w->row_bytes;
 	if (n < PANEL_ROWS)
 		memset(panel, 0, n_blocks * column_bytes);
+	if (type_info(w->type)->block_n == 1) {
+		put_elements(w, from, n, panel);
+		return;
+	}
 	for (b = 0; b < n_blocks; b++)
 		for (r = 0; r < n; r++)
 			put_block(w->type, from + r * w->row_bytes +
