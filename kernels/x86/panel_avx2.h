@@ -70,6 +70,26 @@ store_scales(const void *p, float *out)
 	_mm256_store_ps(out + 8, load_f16((const uint16_t *)p + 8));
 }
 
+ALWAYS_INLINE void
+clear_panel(float *out, size_t out_stride, size_t n_cols)
+{
+	size_t c;
+
+	for (c = 0; c < n_cols; c++)
+		memset(out + c * out_stride, 0, PANEL_ROWS * sizeof(*out));
+}
+
+/* out += sum * (d * act_d), for 8 rows */
+ALWAYS_INLINE void
+finish_32(__m256i sum, __m256 d, __m256 act_d, float *out)
+{
+	__m256 acc = _mm256_loadu_ps(out);
+
+	acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum),
+	    _mm256_mul_ps(d, act_d), acc);
+	_mm256_storeu_ps(out, acc);
+}
+
 /* Nibbles of 64 bytes: the low ones to `low`, the high ones to `high`. */
 ALWAYS_INLINE void
 split_nibbles(const uint8_t *p, uint8_t *low, uint8_t *high)

@@ -140,8 +140,8 @@ finish_k(const struct shape_k s, const struct block_k *b, size_t row,
 /* n columns (a constant, 1..4) times n_blocks block columns. */
 ALWAYS_INLINE void
 tile_k(const int n, const struct shape_k s, const struct block_k *b,
-    size_t n_blocks, const uint8_t *next, const char *act, size_t act_stride, float *out,
-    size_t out_stride)
+    size_t n_blocks, const uint8_t *next, const char *act, size_t act_stride,
+    float *out, size_t out_stride)
 {
 	const struct act_q8k *a0 = (const void *)act;
 	const struct act_q8k *a1 = (const void *)(act + act_stride);
