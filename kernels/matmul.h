@@ -33,8 +33,9 @@ struct act_rows {
 	size_t		 n_rows;
 	size_t		 n;		/* elements a row */
 	size_t		 stride;
-	void		*q8;		/* scratch: n_rows * act_row_bytes, or */
-	void		*q8k;		/* NULL if no matrix wants that form */
+	/* Scratch of n_rows * act_row_bytes; NULL if no matrix wants it. */
+	void		*q8;
+	void		*q8k;
 	void		*q16;
 	unsigned	 have;		/* bit per enum act_form */
 };
