@@ -24,7 +24,8 @@ loop_fma(size_t n)
 
 	EACH(ZERO)
 	for (; n > 0; n--) {
-#define STEP(i)	__asm__ volatile("vfmadd231ps %1, %1, %0" : "+x" (c##i) : "x" (w));
+#define STEP(i) \
+	__asm__ volatile("vfmadd231ps %1, %1, %0" : "+x" (c##i) : "x" (w));
 		EACH(STEP)
 #undef STEP
 	}

@@ -77,7 +77,8 @@ sum_i32(__m256i v)
 	return _mm_cvtsi128_si32(s);
 }
 
-/* The two pair sums (kernels.h) of each 16 bytes, in every dword of its half. */
+/* The two pair sums (kernels.h) of each 16 bytes, in every dword of its
+ * half. */
 static inline __m256i
 pairs_16(__m256i q)
 {

@@ -58,7 +58,7 @@ table_is_full(const char *level)
 	}
 	snprintf(what, sizeof(what), "%s: %zu entries, %zu of its own", level,
 	    n, own);
-	result(n == 16 * 2 + 11 && own > 0, what);
+	result(n == 16 * 3 + 12 && own > 0, what);
 }
 
 static void
