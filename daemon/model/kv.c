@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The pages are one anonymous mapping, reserved but not touched, so a cache
- * costs what was used of it at its fullest.  Free pages are a stack: the page
- * given back last, still warm, goes out first.
+ * costs what was used of it at its fullest.  A page without owners is blank,
+ * kept, or was never used.  Blank ones are a stack: the page given back last,
+ * still warm, goes out first.  Kept ones are in the index of prefixes; they go
+ * when there are no others, the one given back longest ago first.
  *
- * Invariant: a page is on the stack exactly when it has no owner.
+ * Invariants: a page is on one of these lists, or beyond n_used, exactly when
+ * it has no owner.  Whoever owns a page of the index owns those before it, and
+ * gives them back after it; so what goes first has no page that continues it.
+ * Pages that a sequence still writes to are its own and in no index.
  */
 #include "config.h"
 
@@ -15,8 +20,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
+#include "base/queue.h"
+#include "model/kv_index.h"
+
+struct page {
+	TAILQ_ENTRY(page) entry;	/* of a list, without owners */
+	uint32_t	 n_owners;
+};
+TAILQ_HEAD(page_list, page);
 
 struct kv_pool {
 	uint16_t	*data;
@@ -24,10 +38,13 @@ struct kv_pool {
 	size_t		 head_size;	/* elements of K, or V, of one head */
 	size_t		 page_size;	/* elements */
 	uint32_t	 n_head_kv;
-	uint32_t	*owners;	/* per page */
-	uint32_t	*free_pages;
+	struct page	*pages;
+	struct page_list blank;
+	struct page_list kept;
+	size_t		 n_used;	/* the pages below were used once */
 	size_t		 n_free;
 	size_t		 n_pages;
+	struct kv_index	*index;		/* NULL: nothing is kept */
 };
 
 /* Elements of a page; 0 when that is more than the machine can address. */
@@ -46,9 +63,8 @@ page_elements(uint32_t n_layer, uint32_t n_head_kv, uint32_t head_dim)
 static int
 map_pages(struct kv_pool *p, struct cause *cause)
 {
-	p->owners = try_calloc(p->n_pages, sizeof(*p->owners));
-	p->free_pages = try_calloc(p->n_pages, sizeof(*p->free_pages));
-	if (p->owners == NULL || p->free_pages == NULL)
+	p->pages = try_calloc(p->n_pages, sizeof(*p->pages));
+	if (p->pages == NULL)
 		return cause_set(cause, BM_ENOMEM,
 		    "no memory for a table of %zu KV pages", p->n_pages);
 	p->data = mmap(NULL, p->n_bytes, PROT_READ | PROT_WRITE,
@@ -58,8 +74,8 @@ map_pages(struct kv_pool *p, struct cause *cause)
 		return cause_set(cause, BM_ENOMEM,
 		    "no address space for %zu KV pages", p->n_pages);
 	}
-	for (size_t i = 0; i < p->n_pages; i++)
-		p->free_pages[i] = (uint32_t)(p->n_pages - 1 - i);
+	TAILQ_INIT(&p->blank);
+	TAILQ_INIT(&p->kept);
 	p->n_free = p->n_pages;
 	return 0;
 }
@@ -90,6 +106,15 @@ kv_pool_new(uint32_t n_layer, uint32_t n_head_kv, uint32_t head_dim,
 	return 0;
 }
 
+int
+kv_pool_keep(struct kv_pool *p, struct cause *cause)
+{
+	if (p->index == NULL && kv_index_new(p->n_pages, &p->index) != 0)
+		return cause_set(cause, BM_ENOMEM,
+		    "no memory for an index of %zu KV pages", p->n_pages);
+	return 0;
+}
+
 void
 kv_pool_free(struct kv_pool **pp)
 {
@@ -100,8 +125,8 @@ kv_pool_free(struct kv_pool **pp)
 	*pp = NULL;
 	if (p->data != NULL)
 		munmap(p->data, p->n_bytes);
-	free(p->owners);
-	free(p->free_pages);
+	kv_index_free(&p->index);
+	free(p->pages);
 	free(p);
 }
 
@@ -123,6 +148,75 @@ kv_page_bytes(const struct kv_pool *p)
 	return p->page_size * sizeof(uint16_t);
 }
 
+/* ---- pages ---- */
+
+/* One of the free pages; there must be one. */
+static uint32_t
+take_page(struct kv_pool *p)
+{
+	struct page *page;
+
+	assert(p->n_free > 0);
+	p->n_free--;
+	if ((page = TAILQ_FIRST(&p->blank)) != NULL) {
+		TAILQ_REMOVE(&p->blank, page, entry);
+	} else if (p->n_used < p->n_pages) {
+		page = &p->pages[p->n_used++];
+	} else {
+		page = TAILQ_FIRST(&p->kept);
+		TAILQ_REMOVE(&p->kept, page, entry);
+		kv_index_remove(p->index, (uint32_t)(page - p->pages));
+	}
+	assert(page->n_owners == 0);
+	page->n_owners = 1;
+	return (uint32_t)(page - p->pages);
+}
+
+static void
+give_page(struct kv_pool *p, uint32_t i)
+{
+	struct page *page = &p->pages[i];
+
+	assert(page->n_owners > 0);
+	if (--page->n_owners > 0)
+		return;
+	p->n_free++;
+	if (p->index != NULL && kv_index_has(p->index, i))
+		TAILQ_INSERT_TAIL(&p->kept, page, entry);
+	else
+		TAILQ_INSERT_HEAD(&p->blank, page, entry);
+}
+
+/* One more owner of a page of the index. */
+static void
+join_page(struct kv_pool *p, uint32_t i)
+{
+	struct page *page = &p->pages[i];
+
+	if (page->n_owners++ > 0)
+		return;
+	TAILQ_REMOVE(&p->kept, page, entry);
+	p->n_free--;
+}
+
+/* ---- sequences ---- */
+
+static int
+grow_list(struct kv_seq *s, size_t want)
+{
+	size_t cap = MEM_MAX(want, s->cap * 2);
+	uint32_t *pages;
+
+	if (want <= s->cap)
+		return 0;
+	pages = try_reallocarray(s->pages, cap, sizeof(*pages));
+	if (pages == NULL)
+		return BM_ENOMEM;
+	s->pages = pages;
+	s->cap = cap;
+	return 0;
+}
+
 int
 kv_seq_reserve(struct kv_pool *p, struct kv_seq *s, uint32_t n_tokens)
 {
@@ -132,39 +226,122 @@ kv_seq_reserve(struct kv_pool *p, struct kv_seq *s, uint32_t n_tokens)
 		return 0;
 	if (want - s->n_pages > p->n_free)
 		return BM_ENOMEM;
-	if (want > s->cap) {
-		size_t cap = MEM_MAX(want, s->cap * 2);
-		uint32_t *pages = try_reallocarray(s->pages, cap,
-		    sizeof(*pages));
-
-		if (pages == NULL)
-			return BM_ENOMEM;
-		s->pages = pages;
-		s->cap = cap;
-	}
-	while (s->n_pages < want) {
-		uint32_t page = p->free_pages[--p->n_free];
-
-		assert(p->owners[page] == 0);
-		p->owners[page] = 1;
-		s->pages[s->n_pages++] = page;
-	}
+	if (grow_list(s, want) != 0)
+		return BM_ENOMEM;
+	while (s->n_pages < want)
+		s->pages[s->n_pages++] = take_page(p);
 	return 0;
 }
 
 void
 kv_seq_clear(struct kv_pool *p, struct kv_seq *s)
 {
-	/* Last page first, so that the first comes out first again. */
-	while (s->n_pages > 0) {
-		uint32_t page = s->pages[--s->n_pages];
-
-		assert(p->owners[page] > 0);
-		if (--p->owners[page] == 0)
-			p->free_pages[p->n_free++] = page;
-	}
+	/* Last page first: it is the first to go. */
+	while (s->n_pages > 0)
+		give_page(p, s->pages[--s->n_pages]);
 	free(s->pages);
 	*s = (struct kv_seq){ 0 };
+}
+
+/* ---- prefixes ---- */
+
+/* What page number `at` of the sequence continues. */
+static uint32_t
+parent_of(const struct kv_seq *s, size_t at)
+{
+	return at == 0 ? KV_NO_PAGE : s->pages[at - 1];
+}
+
+/* Put a page of the index in the place of s's own, if it has one there. */
+static int
+put_shared(struct kv_pool *p, struct kv_seq *s, size_t at, uint32_t page)
+{
+	if (at == s->n_pages) {
+		if (grow_list(s, at + 1) != 0)
+			return BM_ENOMEM;
+		join_page(p, page);
+		s->n_pages++;
+	} else {
+		join_page(p, page);
+		give_page(p, s->pages[at]);
+	}
+	s->pages[at] = page;
+	return 0;
+}
+
+void
+kv_seq_adopt(struct kv_pool *p, struct kv_seq *s, const uint32_t *tokens,
+    size_t n)
+{
+	if (p->index == NULL)
+		return;
+	while (s->n_tokens % KV_PAGE == 0 && n - s->n_tokens >= KV_PAGE) {
+		size_t at = s->n_tokens / KV_PAGE;
+		uint32_t page = kv_index_find(p->index, parent_of(s, at),
+		    tokens + s->n_tokens);
+
+		if (page == KV_NO_PAGE || put_shared(p, s, at, page) != 0)
+			return;
+		s->n_tokens += KV_PAGE;
+		s->n_shared = at + 1;
+	}
+}
+
+void
+kv_seq_share(struct kv_pool *p, struct kv_seq *s, const uint32_t *tokens)
+{
+	if (p->index == NULL)
+		return;
+	for (; (s->n_shared + 1) * KV_PAGE <= s->n_tokens; s->n_shared++) {
+		size_t at = s->n_shared;
+		const uint32_t *its = tokens + at * KV_PAGE;
+		uint32_t parent = parent_of(s, at);
+		uint32_t page = kv_index_find(p->index, parent, its);
+
+		if (page == KV_NO_PAGE)
+			kv_index_add(p->index, s->pages[at], parent, its);
+		else if (put_shared(p, s, at, page) != 0)
+			return;
+	}
+}
+
+bool
+kv_seq_is_beside(const struct kv_pool *p, const struct kv_seq *a,
+    const struct kv_seq *b)
+{
+	size_t at = a->n_tokens / KV_PAGE;
+
+	return p->index != NULL && b->n_tokens / KV_PAGE == at &&
+	    parent_of(a, at) == parent_of(b, at);
+}
+
+uint32_t
+kv_seq_nearest(const struct kv_pool *p, const struct kv_seq *s,
+    const uint32_t *tokens, size_t n, size_t *n_common)
+{
+	size_t at = s->n_tokens / KV_PAGE;
+	uint32_t page;
+
+	*n_common = 0;
+	if (p->index == NULL)
+		return KV_NO_PAGE;
+	page = kv_index_nearest(p->index, parent_of(s, at),
+	    tokens + at * KV_PAGE, n - at * KV_PAGE, n_common);
+	*n_common += at * KV_PAGE;
+	return page;
+}
+
+void
+kv_seq_copy(struct kv_pool *p, struct kv_seq *s, uint32_t page,
+    uint32_t n_tokens)
+{
+	uint32_t own = s->pages[s->n_tokens / KV_PAGE];
+
+	assert(n_tokens > s->n_tokens);
+	assert(p->pages[own].n_owners == 1 && !kv_index_has(p->index, own));
+	memcpy(p->data + own * p->page_size, p->data + page * p->page_size,
+	    p->page_size * sizeof(*p->data));
+	s->n_tokens = n_tokens;
 }
 
 uint16_t *

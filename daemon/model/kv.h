@@ -5,12 +5,15 @@
 /*
  * The KV cache: pages of KV_PAGE positions for all layers, handed to sequences
  * as they grow.  A page may belong to several sequences (a shared prefix), so
- * it counts its owners; only full pages are ever shared.
+ * it counts its owners; only full pages are ever shared.  A pool that keeps
+ * prefixes remembers what full pages hold, also after their last owner, until
+ * it needs them for something else.
  *
  * Layout of a page, per layer and key/value head: K as [position][head_dim],
  * then V likewise, in half precision.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +28,7 @@ struct kv_seq {
 	size_t		 n_pages;
 	size_t		 cap;
 	uint32_t	 n_tokens;	/* positions that hold something */
+	size_t		 n_shared;	/* pages that others can find */
 };
 
 /* Address space for n_pages; memory is touched as pages are used. */
@@ -32,7 +36,10 @@ int	 kv_pool_new(uint32_t n_layer, uint32_t n_head_kv, uint32_t head_dim,
 	    size_t n_pages, struct kv_pool **out, struct cause *cause)
 	    BM_MUST_CHECK;
 void	 kv_pool_free(struct kv_pool **p);
+/* From now on prefixes are kept; before the first sequence. */
+int	 kv_pool_keep(struct kv_pool *p, struct cause *cause) BM_MUST_CHECK;
 size_t	 kv_pool_n_pages(const struct kv_pool *p);
+/* Those without owners, kept ones among them. */
 size_t	 kv_pool_n_free(const struct kv_pool *p);
 size_t	 kv_page_bytes(const struct kv_pool *p);
 
@@ -42,6 +49,30 @@ int	 kv_seq_reserve(struct kv_pool *p, struct kv_seq *s, uint32_t n_tokens)
 	    BM_MUST_CHECK;
 /* Give all pages back and hold nothing. */
 void	 kv_seq_clear(struct kv_pool *p, struct kv_seq *s);
+
+/*
+ * Prefixes.  tokens are those of the whole sequence.  Nothing happens in a
+ * pool that keeps none.
+ */
+/* At the end of a page, take on the pages that go on with the first n tokens,
+ * as many as are known; they replace reserved ones. */
+void	 kv_seq_adopt(struct kv_pool *p, struct kv_seq *s,
+	    const uint32_t *tokens, size_t n);
+/* Let others find the pages that are full now. */
+void	 kv_seq_share(struct kv_pool *p, struct kv_seq *s,
+	    const uint32_t *tokens);
+/* Do a and b hold the same full pages, and are in the next one? */
+bool	 kv_seq_is_beside(const struct kv_pool *p, const struct kv_seq *a,
+	    const struct kv_seq *b);
+/* A known page that begins like the one s is in, and how many of the first n
+ * tokens of the sequence are in it or before it. */
+uint32_t kv_seq_nearest(const struct kv_pool *p, const struct kv_seq *s,
+	    const uint32_t *tokens, size_t n, size_t *n_common);
+/* Copy such a page, of which n_tokens of the sequence are true, to the one
+ * that s is in and has reserved. */
+void	 kv_seq_copy(struct kv_pool *p, struct kv_seq *s, uint32_t page,
+	    uint32_t n_tokens);
+
 /* Keys (values) of one head at position 0 of a page: KV_PAGE rows. */
 uint16_t *kv_keys(const struct kv_pool *p, uint32_t page, uint32_t layer,
 	    uint32_t head);

@@ -5,6 +5,9 @@
  * generates does not depend on how its rows were batched; so when the KV cache
  * is full, the youngest active run gives its pages back and waits again.
  *
+ * Of a text that several runs begin with, one computes the next page and the
+ * others are behind it (worker/prefix.h).
+ *
  * In a step a run has one row for each token that the cache lacks, as far as
  * the budget goes; the row of its last token gives the logits of the next.
  * "Generating" and "prefilling" are only names for lacking one or more.
@@ -20,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "worker/prefix.h"
 #include "worker/reply.h"
 #include "worker/run.h"
 
@@ -41,6 +45,8 @@ struct engine {
 	uint64_t	 n_arrived;
 	uint64_t	 last_turn;	/* arrival of the last one served */
 	uint64_t	 tokens_total;
+	uint64_t	 cached_total;
+	uint64_t	 prompt_rows;
 
 	struct batch_row *rows;
 	size_t		 max_rows;
@@ -66,6 +72,8 @@ engine_new(const struct engine_conf *conf, struct engine **out,
 	e->max_rows = conf->n_parallel + PREFILL_ROWS_ALONE;
 	r = model_run_new(conf->model, conf->pool, conf->kv, e->max_rows,
 	    &e->model_run, cause);
+	if (r == 0 && !conf->no_prefixes)
+		r = kv_pool_keep(conf->kv, cause);
 	if (r == 0 && (!size_mul(n_vocab, conf->n_parallel, &n_logits) ||
 	    (e->logits = try_calloc(n_logits, sizeof(float))) == NULL))
 		r = cause_set(cause, BM_ENOMEM,
@@ -198,6 +206,12 @@ pages_of(size_t n_tokens)
 }
 
 static void
+take_prefix(struct engine *e, struct run *r)
+{
+	e->cached_total += prefix_take(e->conf.kv, &e->active, r);
+}
+
+static void
 activate(struct engine *e, struct run *r)
 {
 	struct run *at;
@@ -223,11 +237,16 @@ static bool
 reserve_all(struct engine *e, struct run *r)
 {
 	size_t spare = e->n_active == 0 ? 0 : e->n_active + 1;
+	struct kv_pool *kv = e->conf.kv;
 
 	if (r->finish != FINISH_NONE)
 		return true;
-	return kv_pool_n_free(e->conf.kv) >= pages_of(r->n_tokens) + spare &&
-	    kv_seq_reserve(e->conf.kv, &r->kv, (uint32_t)r->n_tokens) == 0;
+	kv_seq_adopt(kv, &r->kv, r->tokens, r->n_tokens - 1);
+	if (kv_pool_n_free(kv) + r->kv.n_pages >= pages_of(r->n_tokens) +
+	    spare && kv_seq_reserve(kv, &r->kv, (uint32_t)r->n_tokens) == 0)
+		return true;
+	kv_seq_clear(kv, &r->kv);
+	return false;
 }
 
 /* Let waiting runs in, in order, while there is room. */
@@ -239,9 +258,11 @@ admit(struct engine *e)
 	while (e->n_active < e->conf.n_parallel &&
 	    (r = TAILQ_FIRST(&e->waiting)) != NULL && reserve_all(e, r)) {
 		activate(e, r);
-		if (!r->is_started)
-			reply_started(e->conf.send, r);
-		if (r->finish != FINISH_NONE) {
+		if (r->finish == FINISH_NONE) {
+			take_prefix(e, r);
+		} else {
+			if (!r->is_started)
+				reply_started(e->conf.send, r);
 			reply_text(e->conf.send, r);
 			end_run(e, r, 0);
 		}
@@ -301,7 +322,7 @@ next_prompt(const struct engine *e)
 	struct run *r, *first = NULL;
 
 	TAILQ_FOREACH(r, &e->active, entry) {
-		if (r->n_planned == run_n_missing(r))
+		if (r->n_planned == run_n_missing(r) || r->is_behind)
 			continue;
 		if (r->arrival > e->last_turn)
 			return r;
@@ -333,11 +354,16 @@ plan(struct engine *e)
 {
 	struct run *r;
 
+	TAILQ_FOREACH(r, &e->active, entry)
+		r->is_behind = prefix_is_behind(e->conf.kv, &e->active, r);
 	plan_prompts(e, plan_generating(e) > 0 ? PREFILL_ROWS_SHARED :
 	    PREFILL_ROWS_ALONE);
 	TAILQ_FOREACH(r, &e->active, entry)
 		if (r->n_planned > 0 && !make_room(e, r))
 			break;		/* it was the last of the list */
+	TAILQ_FOREACH(r, &e->active, entry)
+		if (r->n_planned > 0 && !r->is_started)
+			reply_started(e->conf.send, r);
 }
 
 static void
@@ -360,6 +386,24 @@ build_batch(struct engine *e, struct batch *b)
 		if (r->n_planned > 0 && r->n_planned == missing)
 			e->outs[e->n_outs++] = r;
 	}
+}
+
+/* What the step has computed, before those go who computed it. */
+static void
+share_prefixes(struct engine *e)
+{
+	struct run *r;
+
+	TAILQ_FOREACH(r, &e->active, entry) {
+		size_t before = r->kv.n_tokens - r->n_planned;
+
+		e->prompt_rows += MEM_MIN(r->kv.n_tokens,
+		    MEM_MAX(r->n_prompt, before)) - before;
+		r->n_held = MEM_MAX(r->n_held, (size_t)r->kv.n_tokens);
+		kv_seq_share(e->conf.kv, &r->kv, r->tokens);
+	}
+	TAILQ_FOREACH(r, &e->active, entry)
+		take_prefix(e, r);
 }
 
 /* ---- choosing tokens ---- */
@@ -416,6 +460,7 @@ engine_step(struct engine *e)
 		return;
 	model_forward(e->model_run, &b, e->n_outs > 0 ? e->logits : NULL,
 	    NULL);
+	share_prefixes(e);
 	if (e->n_outs > 1)
 		pool_run(e->conf.pool, e->n_outs, sample_item, e);
 	else if (e->n_outs == 1)
@@ -435,7 +480,14 @@ engine_load(const struct engine *e, struct msg_load *out)
 	    .kv_pages = (uint32_t)pages,
 	    .kv_pages_used = (uint32_t)(pages -
 	    kv_pool_n_free(e->conf.kv)),
-	    .tokens_total = e->tokens_total };
+	    .tokens_total = e->tokens_total,
+	    .cached_tokens_total = e->cached_total };
+}
+
+uint64_t
+engine_prompt_rows(const struct engine *e)
+{
+	return e->prompt_rows;
 }
 
 uint64_t

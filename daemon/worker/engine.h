@@ -32,6 +32,7 @@ struct engine_conf {
 	struct kv_pool	*kv;		/* at least n_ctx positions */
 	uint32_t	 n_ctx;
 	uint32_t	 n_parallel;	/* sequences in a step */
+	bool		 no_prefixes;	/* compute every prompt in full */
 	engine_send_fn	 send;
 };
 
@@ -51,6 +52,8 @@ void	 engine_step(struct engine *e);
 
 /* The present state, but for tokens_per_s. */
 void	 engine_load(const struct engine *e, struct msg_load *out);
+/* Rows that were tokens of prompts, again ones after preemption included. */
+uint64_t engine_prompt_rows(const struct engine *e);
 /* What it allocated beyond the KV cache. */
 uint64_t engine_scratch_bytes(const struct engine *e);
 

@@ -116,7 +116,10 @@ load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
 	size_t n_pages = choose_pages(l, m);
 	struct engine_conf conf = { .model = l->model, .chat = l->chat,
 	    .n_ctx = l->n_ctx, .n_parallel = l->n_parallel, .send = send };
+	const char *prefixes = getenv("BIGMODEL_PREFIX_CACHE");
 	int r;
+
+	conf.no_prefixes = prefixes != NULL && strcmp(prefixes, "0") == 0;
 
 	if ((r = pool_new(&l->pool, l->n_threads, cause)) != 0 ||
 	    (r = kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim, n_pages,

@@ -10,7 +10,8 @@
 void
 reply_started(engine_send_fn send, struct run *r)
 {
-	struct msg_started m = { .prompt_tokens = (uint32_t)r->n_prompt };
+	struct msg_started m = { .prompt_tokens = (uint32_t)r->n_prompt,
+	    .cached_tokens = (uint32_t)r->n_cached };
 
 	r->is_started = true;
 	r->started_ns = clock_now_ns();
@@ -39,6 +40,7 @@ reply_ended(engine_send_fn send, const struct run *r, int code)
 	    .finish = (uint8_t)(code == 0 ? r->finish : FINISH_NONE),
 	    .prompt_tokens = (uint32_t)r->n_prompt,
 	    .completion_tokens = (uint32_t)run_n_generated(r),
+	    .cached_tokens = (uint32_t)r->n_cached,
 	    .stop_text = output_stop(&r->output) };
 
 	if (r->is_started) {

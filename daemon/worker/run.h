@@ -46,6 +46,9 @@ struct run {
 	size_t		 n_prompt;
 	struct kv_seq	 kv;		/* holds a prefix of tokens */
 	size_t		 n_planned;	/* rows in the step being made */
+	bool		 is_behind;	/* another computes its next tokens */
+	size_t		 n_held;	/* the most that kv ever held */
+	size_t		 n_cached;	/* of the prompt, never computed */
 
 	struct sample_params sample;
 	int64_t		 max_tokens;	/* generated ones; -1: no limit */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_WORKER_PREFIX_H
+#define BM_WORKER_PREFIX_H
+
+/*
+ * What runs take from each other.  Full pages of KV are owned in common; of a
+ * page in which texts part, the beginning is copied.  The last token of a run
+ * is always computed, for its logits.
+ *
+ * A run whose next tokens an active one is about to compute is behind it and
+ * has no rows.  Nothing is recorded of that: it is seen anew in every step, so
+ * a run whose leader was cancelled or lost its pages goes on by itself.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "model/kv.h"
+#include "worker/run.h"
+
+/* Take all that is there for r, an active run with its pages reserved; how
+ * many tokens of its prompt that spared it. */
+size_t	 prefix_take(struct kv_pool *kv, const struct run_list *active,
+	    struct run *r);
+bool	 prefix_is_behind(const struct kv_pool *kv,
+	    const struct run_list *active, const struct run *r);
+
+#endif
