@@ -70,6 +70,7 @@ count_end(struct gate *g, const struct request *r, uint64_t now_ns,
 	if (r->dispatched_ns == 0)
 		return;
 	m->prompt_tokens += res->prompt_tokens;
+	m->cached_tokens += res->cached_tokens;
 	hist_add(&m->duration, ms);
 	if (res->code == 0)
 		m->mean_ms = sched_mean_ms(m->mean_ms,

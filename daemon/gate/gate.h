@@ -93,6 +93,7 @@ struct gate_model {
 	uint64_t	 n_requests;
 	uint64_t	 n_errors;
 	uint64_t	 prompt_tokens;
+	uint64_t	 cached_tokens;	/* of those, not computed */
 	uint64_t	 completion_tokens;
 	TAILQ_ENTRY(gate_model) entry;
 };

@@ -102,7 +102,7 @@ kv_usage(const struct gate *g, const struct gate_model *m)
 }
 
 enum value { V_RUNNING, V_QUEUED, V_WORKERS, V_WORKERS_READY, V_MEMORY,
-    V_KV_USAGE, V_PROMPT_TOKENS, V_COMPLETION_TOKENS };
+    V_KV_USAGE, V_PROMPT_TOKENS, V_CACHED_TOKENS, V_COMPLETION_TOKENS };
 
 static const struct {
 	enum value	 value;
@@ -121,6 +121,8 @@ static const struct {
 	    "Share of the key/value cache in use, of all workers." },
 	{ V_PROMPT_TOKENS, "prompt_tokens_total", "counter",
 	    "Tokens of prompts." },
+	{ V_CACHED_TOKENS, "prefix_cached_tokens_total", "counter",
+	    "Tokens of prompts that were in the cache already." },
 	{ V_COMPLETION_TOKENS, "completion_tokens_total", "counter",
 	    "Tokens generated." },
 };
@@ -143,6 +145,8 @@ value_of(const struct gate *g, const struct gate_model *m, enum value v)
 		return kv_usage(g, m);
 	case V_PROMPT_TOKENS:
 		return (double)m->prompt_tokens;
+	case V_CACHED_TOKENS:
+		return (double)m->cached_tokens;
 	case V_COMPLETION_TOKENS:
 		return (double)m->completion_tokens;
 	}

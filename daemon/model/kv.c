@@ -335,9 +335,10 @@ void
 kv_seq_copy(struct kv_pool *p, struct kv_seq *s, uint32_t page,
     uint32_t n_tokens)
 {
-	uint32_t own = s->pages[s->n_tokens / KV_PAGE];
+	size_t at = s->n_tokens / KV_PAGE;
+	uint32_t own = s->pages[at];
 
-	assert(n_tokens > s->n_tokens);
+	assert(n_tokens > s->n_tokens && at < s->n_pages);
 	assert(p->pages[own].n_owners == 1 && !kv_index_has(p->index, own));
 	memcpy(p->data + own * p->page_size, p->data + page * p->page_size,
 	    p->page_size * sizeof(*p->data));

@@ -45,7 +45,6 @@ struct engine {
 	uint64_t	 n_arrived;
 	uint64_t	 last_turn;	/* arrival of the last one served */
 	uint64_t	 tokens_total;
-	uint64_t	 cached_total;
 	uint64_t	 prompt_rows;
 
 	struct batch_row *rows;
@@ -206,12 +205,6 @@ pages_of(size_t n_tokens)
 }
 
 static void
-take_prefix(struct engine *e, struct run *r)
-{
-	e->cached_total += prefix_take(e->conf.kv, &e->active, r);
-}
-
-static void
 activate(struct engine *e, struct run *r)
 {
 	struct run *at;
@@ -259,7 +252,7 @@ admit(struct engine *e)
 	    (r = TAILQ_FIRST(&e->waiting)) != NULL && reserve_all(e, r)) {
 		activate(e, r);
 		if (r->finish == FINISH_NONE) {
-			take_prefix(e, r);
+			prefix_take(e->conf.kv, &e->active, r);
 		} else {
 			if (!r->is_started)
 				reply_started(e->conf.send, r);
@@ -403,7 +396,7 @@ share_prefixes(struct engine *e)
 		kv_seq_share(e->conf.kv, &r->kv, r->tokens);
 	}
 	TAILQ_FOREACH(r, &e->active, entry)
-		take_prefix(e, r);
+		prefix_take(e->conf.kv, &e->active, r);
 }
 
 /* ---- choosing tokens ---- */
@@ -480,8 +473,7 @@ engine_load(const struct engine *e, struct msg_load *out)
 	    .kv_pages = (uint32_t)pages,
 	    .kv_pages_used = (uint32_t)(pages -
 	    kv_pool_n_free(e->conf.kv)),
-	    .tokens_total = e->tokens_total,
-	    .cached_tokens_total = e->cached_total };
+	    .tokens_total = e->tokens_total };
 }
 
 uint64_t

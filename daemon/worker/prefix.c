@@ -59,10 +59,10 @@ copy_active(struct kv_pool *kv, const struct run_list *active, struct run *r)
 	}
 }
 
-size_t
+void
 prefix_take(struct kv_pool *kv, const struct run_list *active, struct run *r)
 {
-	size_t end, n;
+	size_t end;
 
 	if (run_n_missing(r) > 1) {
 		kv_seq_adopt(kv, &r->kv, r->tokens, r->n_tokens - 1);
@@ -70,10 +70,10 @@ prefix_take(struct kv_pool *kv, const struct run_list *active, struct run *r)
 		copy_active(kv, active, r);
 	}
 	end = MEM_MIN((size_t)r->kv.n_tokens, r->n_prompt);
-	n = end > r->n_held ? end - r->n_held : 0;
-	r->n_cached += n;
+	/* What it held before, and lost to others, it had computed. */
+	if (end > r->n_held)
+		r->n_cached += end - r->n_held;
 	r->n_held = MEM_MAX(r->n_held, (size_t)r->kv.n_tokens);
-	return n;
 }
 
 bool

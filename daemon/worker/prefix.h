@@ -13,14 +13,12 @@
  */
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "model/kv.h"
 #include "worker/run.h"
 
-/* Take all that is there for r, an active run with its pages reserved; how
- * many tokens of its prompt that spared it. */
-size_t	 prefix_take(struct kv_pool *kv, const struct run_list *active,
+/* Take all that is there for r, an active run with its pages reserved. */
+void	 prefix_take(struct kv_pool *kv, const struct run_list *active,
 	    struct run *r);
 bool	 prefix_is_behind(const struct kv_pool *kv,
 	    const struct run_list *active, const struct run *r);

@@ -54,6 +54,13 @@ best = d.request("POST", "/tokenize", {"content": " there"})[2]["tokens"]
 biased = d.complete("Once upon a time", max_tokens=1, temperature=0, logit_bias={str(best[-1]): 100})
 t.ok(biased["choices"][0]["text"] != text[:1], "logit_bias moves the choice", biased)
 
+# Prefixes
+long = "Once upon a time there was a little dog who lived in a small house by the sea. " * 4
+first, again = (d.complete(long, max_tokens=8, temperature=0) for _ in range(2))
+t.equal(again["choices"][0]["text"], first["choices"][0]["text"], "a prompt again: the same text")
+cached = [v["usage"]["prompt_tokens_details"]["cached_tokens"] for v in (first, again)]
+t.ok(cached[0] < 32 <= cached[1] < again["usage"]["prompt_tokens"], "of which most was cached", cached)
+
 # Chat
 chat = {"model": "tale", "messages": [{"role": "user", "content": "Once upon a time"}], "max_tokens": 8,
         "temperature": 0}
@@ -92,6 +99,8 @@ t.ok(status == 405 and "POST" in headers.get("allow", ""), "a wrong method: 405 
 metrics = d.request("GET", "/metrics")[2]
 t.ok('model="tale"' in metrics and all(m.startswith(("bigmodel_", "#")) for m in metrics.splitlines() if m),
      "GET /metrics", metrics[:500])
+counted = re.search(r'^bigmodel_prefix_cached_tokens_total{model="tale"} (\d+)$', metrics, re.M)
+t.ok(counted and int(counted[1]) >= cached[1], "the metrics count what was cached", counted)
 typed = {line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE ")}
 used = {re.sub(r"(_bucket|_sum|_count)$", "", re.split(r"[{ ]", line)[0]) for line in metrics.splitlines()
         if line and not line.startswith("#")}
