@@ -36,6 +36,8 @@ typedef int (*ctl_do_fn)(const struct ctl *ctl, const struct command *cmd,
 
 int	 do_daemon(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
+int	 do_bench(const struct ctl *ctl, const struct command *cmd,
+	    const char *const *args, size_t n_args);
 int	 do_inspect(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
 int	 do_logits(const struct ctl *ctl, const struct command *cmd,

@@ -122,6 +122,8 @@ static ctl_do_fn
 doer_of(const struct command *cmd)
 {
 	switch (cmd->id) {
+	case CMD_ID_BENCH:
+		return do_bench;
 	case CMD_ID_INSPECT:
 		return do_inspect;
 	case CMD_ID_LOGITS:

@@ -30,9 +30,9 @@ struct ceiling_loops {
 };
 
 /*
- * The best of `runs` runs of a millisecond for each loop; reading is measured
- * once over read_bytes, which is more than the caches hold, in parts whose
- * median counts.
+ * The best of `runs` runs of half a millisecond for each loop; reading is
+ * measured once over read_bytes, which is more than the caches hold, in parts
+ * whose median counts.
  */
 int	 ceiling_measure(struct pool *pool, size_t read_bytes, int runs,
 	    struct ceiling *out, struct cause *cause) BM_MUST_CHECK;

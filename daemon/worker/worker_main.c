@@ -24,6 +24,7 @@
 #include "kernels/kernels.h"
 #include "wire/chan_io.h"
 #include "wire/conf.h"
+#include "worker/bench.h"
 #include "worker/engine.h"
 #include "worker/load.h"
 #include "worker/offline.h"
@@ -299,6 +300,9 @@ on_up_frame(struct chan *c, const struct frame *f, void *arg)
 		break;
 	case MSG_MODEL:
 		on_model(w, f);
+		break;
+	case MSG_BENCH:
+		ANSWER(bench, offline_bench);
 		break;
 	case MSG_LOGITS:
 		ANSWER(logits, offline_logits);

@@ -54,6 +54,7 @@ c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=PATIENCE)
 c.request("POST", "/v1/completions", json.dumps({**LONG, "stream": True}), KEY)
 answer = c.getresponse()
 answer.readline()
+os.kill(d.children("worker")[0], signal.SIGSTOP)  # so that it runs for as long as we look
 shown = d.json("show", "requests")
 columns = set(d.sql("SELECT * FROM requests LIMIT 1")[0])
 t.ok(len(shown) == 1 and columns <= set(shown[0]) and shown[0]["prompt"] == "Once" and
@@ -65,6 +66,7 @@ answer.close()
 c.close()
 r = row(answer.getheader("x-request-id"))
 t.equal((r.get("status"), r.get("finish")), ("cancelled", None), "a client that went away")
+os.kill(d.children("worker")[0], signal.SIGCONT)
 
 line = Line(d)
 line.send(op="auth", key="k")
