@@ -58,6 +58,10 @@ seen = {}
 
 
 def term():
+    # Workers that stand still keep what runs running for as long as we look.
+    still = d.children("worker")
+    for pid in still:
+        os.kill(pid, signal.SIGSTOP)
     idle = http.client.HTTPConnection("127.0.0.1", d.port, timeout=PATIENCE)
     idle.connect()
     d.process.send_signal(signal.SIGTERM)
@@ -69,6 +73,8 @@ def term():
     c.send(op="generate", id="n", prompt="a", max_tokens=2)
     seen["line"] = c.until_done("n")[-1].get("code")
     c.close()
+    for pid in still:
+        os.kill(pid, signal.SIGCONT)
 
 
 want = in_threads(CLIENTS, lambda i: d.stream_text(f"The {i}", max_tokens=LONG, seed=i, ignore_eos=True))
