@@ -34,8 +34,9 @@ void	 rig_feed(struct rig *r, struct kv_seq *seq, const uint32_t *tokens,
 float	*rig_logits(struct rig *r, const uint32_t *tokens, size_t n,
 	    size_t piece);
 
-/* Call fn for every kernel level of this machine, which is then in force;
- * says which ones the machine lacks. */
+/* Call fn for every kernel level of this machine, the best first, which is
+ * then in force; says which ones the machine lacks.  Under the sanitizers
+ * (BM_SANITIZED) only for the best. */
 void	 for_each_level(void (*fn)(const char *level));
 
 #endif
