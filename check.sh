@@ -80,7 +80,7 @@ sanitized() {
     step configure-sanitized configure sanitized --enable-asan --enable-ubsan \
         CFLAGS='-O1 -g' || return
     step build-sanitized build sanitized || return
-    tests sanitized BM_SANITIZED=1 BM_PERPLEXITY_STEP=400
+    tests sanitized BM_SANITIZED=1
 }
 
 clang() {
