@@ -135,78 +135,12 @@ tile_u8(const int n, const struct shape_u8 s, const struct block_u8 *b,
 	}
 }
 
-ALWAYS_INLINE void
-tiles_u8(const struct shape_u8 s, const struct block_u8 *b, size_t n_blocks,
-    const uint8_t *next, const char *act, size_t act_stride, size_t n_cols,
-    float *out, size_t out_stride)
-{
-	size_t n;
-
-#define CASE(n)								\
-	case n:								\
-		tile_u8(n, s, b, n_blocks, next, act, act_stride, out,	\
-		    out_stride);					\
-		break
-	for (; n_cols > 0; n_cols -= n) {
-		n = tile_cols(n_cols, TILE_COLS);
-		switch (n) {
-		CASE(4);
-		CASE(3);
-		CASE(2);
-		CASE(1);
-		}
-		act += n * act_stride;
-		out += n * out_stride;
-		next = (const uint8_t *)b;	/* is there: once is enough */
-	}
-#undef CASE
-}
-
-/* Chunk by chunk over a group of panels, panel_bytes apart. */
-ALWAYS_INLINE void
-group_u8(const struct shape_u8 s, void (*unpack)(const uint8_t *,
-    struct block_u8 *), const uint8_t *w, size_t panel_bytes, size_t n_panels,
-    const char *act, size_t n_blocks, size_t act_stride, size_t n_cols,
-    float *out, size_t out_stride)
-{
-	_Alignas(64) struct block_u8 chunk[CHUNK_BLOCKS];
-	size_t most = n_cols > 1 ? CHUNK_BLOCKS : 1, ahead, i, j, k, n;
-
-	ahead = n_cols > 1 ? 0 : AHEAD_BYTES;
-	for (i = 0; i < n_blocks; i += n) {
-		n = n_blocks - i < most ? n_blocks - i : most;
-		for (j = 0; j < n_panels; j++) {
-			const uint8_t *p = w + j * panel_bytes;
-
-			for (k = 0; k < n; k++, p += s.block_bytes)
-				unpack(p, &chunk[k]);
-			tiles_u8(s, chunk, n, p + ahead, act, act_stride,
-			    n_cols, out + j * PANEL_ROWS, out_stride);
-		}
-		w += n * s.block_bytes;
-		act += n * sizeof(struct act_q8);
-	}
-}
-
-/* All panels; unpack(w, block) takes a block column apart. */
-ALWAYS_INLINE void
-panels_u8(const struct shape_u8 s, void (*unpack)(const uint8_t *,
-    struct block_u8 *), const uint8_t *w, size_t n_panels, size_t n_in,
-    const char *act, size_t act_stride, size_t n_cols, float *out,
-    size_t out_stride)
-{
-	size_t bytes = n_in / 32 * s.block_bytes, group, j;
-
-	for (; n_panels > 0; n_panels -= group) {
-		group = group_panels(n_panels, n_cols);
-		for (j = 0; j < group; j++)
-			clear_panel(out + j * PANEL_ROWS, out_stride, n_cols);
-		group_u8(s, unpack, w, bytes, group, act, n_in / 32,
-		    act_stride, n_cols, out, out_stride);
-		w += group * bytes;
-		out += group * PANEL_ROWS;
-	}
-}
+#define WALK(name)	name##_u8
+#define WALK_SHAPE	struct shape_u8
+#define WALK_BLOCK	struct block_u8
+#define WALK_ACT	struct act_q8
+#define WALK_BLOCK_N	32
+#include "kernels/x86/panel_walk_avx2.h"
 
 ALWAYS_INLINE void
 unpack_nibbles(const uint8_t *w, struct block_u8 *b)
