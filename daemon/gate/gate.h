@@ -46,6 +46,8 @@ struct gate_worker {
 	float		 tokens_per_s;	/* last LOAD */
 	uint32_t	 kv_pages_used;
 	uint32_t	 kv_pages;
+	uint64_t	 drafted_tokens;
+	uint64_t	 accepted_tokens; /* of those */
 	uint64_t	 load_ns;	/* when that LOAD came */
 	char		*model_name;	/* also when model is NULL */
 	bool		 is_draining;	/* the master wants it idle */
@@ -95,6 +97,8 @@ struct gate_model {
 	uint64_t	 prompt_tokens;
 	uint64_t	 cached_tokens;	/* of those, not computed */
 	uint64_t	 completion_tokens;
+	uint64_t	 drafted_tokens; /* by all its workers, ever */
+	uint64_t	 accepted_tokens;
 	TAILQ_ENTRY(gate_model) entry;
 };
 TAILQ_HEAD(model_list, gate_model);

@@ -102,7 +102,8 @@ kv_usage(const struct gate *g, const struct gate_model *m)
 }
 
 enum value { V_RUNNING, V_QUEUED, V_WORKERS, V_WORKERS_READY, V_MEMORY,
-    V_KV_USAGE, V_PROMPT_TOKENS, V_CACHED_TOKENS, V_COMPLETION_TOKENS };
+    V_KV_USAGE, V_PROMPT_TOKENS, V_CACHED_TOKENS, V_COMPLETION_TOKENS,
+    V_DRAFTED_TOKENS, V_ACCEPTED_TOKENS };
 
 static const struct {
 	enum value	 value;
@@ -125,6 +126,10 @@ static const struct {
 	    "Tokens of prompts that were in the cache already." },
 	{ V_COMPLETION_TOKENS, "completion_tokens_total", "counter",
 	    "Tokens generated." },
+	{ V_DRAFTED_TOKENS, "drafted_tokens_total", "counter",
+	    "Tokens guessed from what a text had before." },
+	{ V_ACCEPTED_TOKENS, "accepted_tokens_total", "counter",
+	    "Tokens guessed rightly." },
 };
 
 static double
@@ -149,6 +154,10 @@ value_of(const struct gate *g, const struct gate_model *m, enum value v)
 		return (double)m->cached_tokens;
 	case V_COMPLETION_TOKENS:
 		return (double)m->completion_tokens;
+	case V_DRAFTED_TOKENS:
+		return (double)m->drafted_tokens;
+	case V_ACCEPTED_TOKENS:
+		return (double)m->accepted_tokens;
 	}
 	return 0;
 }

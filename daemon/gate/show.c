@@ -251,6 +251,8 @@ show_worker(const struct gate_worker *w, uint64_t rss_bytes, uint64_t now_ns,
 	    (double)MEM_MAX(age_ms, (int64_t)0) / 1000);
 	set_int(o, "kv_pages_used", w->kv_pages_used);
 	set_int(o, "kv_pages", w->kv_pages);
+	set_int(o, "drafted_tokens", w->drafted_tokens);
+	set_int(o, "accepted_tokens", w->accepted_tokens);
 	put_line(out, o);
 }
 

@@ -122,6 +122,24 @@ on_model_info(struct gate *g, struct gate_worker *w,
 }
 
 static void
+on_load(struct gate_worker *w, const struct msg_load *l)
+{
+	struct gate_model *m = w->model;
+
+	/* A worker counts from its start, a model for ever. */
+	if (m != NULL) {
+		m->drafted_tokens += l->drafted_tokens - w->drafted_tokens;
+		m->accepted_tokens += l->accepted_tokens - w->accepted_tokens;
+	}
+	w->drafted_tokens = l->drafted_tokens;
+	w->accepted_tokens = l->accepted_tokens;
+	w->tokens_per_s = l->tokens_per_s;
+	w->kv_pages_used = l->kv_pages_used;
+	w->kv_pages = l->kv_pages;
+	w->load_ns = clock_now_ns();
+}
+
+static void
 worker_frame(struct chan *c, const struct frame *f, void *arg)
 {
 	struct gate_worker *w = arg;
@@ -139,12 +157,8 @@ worker_frame(struct chan *c, const struct frame *f, void *arg)
 			on_model_info(g, w, &info);
 		break;
 	case MSG_LOAD:
-		if (msg_get_load(f->body, &load) != 0)
-			break;
-		w->tokens_per_s = load.tokens_per_s;
-		w->kv_pages_used = load.kv_pages_used;
-		w->kv_pages = load.kv_pages;
-		w->load_ns = clock_now_ns();
+		if (msg_get_load(f->body, &load) == 0)
+			on_load(w, &load);
 		break;
 	default:
 		core_frame(g, w, f);
@@ -179,5 +193,6 @@ workers_link(struct gate *g, const struct msg_peer *m, int fd)
 	worker_unlink(g, w);
 	workers_assign(g, w, m->model, m->variant);
 	w->is_draining = w->was_idle = false;
+	w->drafted_tokens = w->accepted_tokens = 0;
 	w->chan = chan_new(g->loop, fd, R_GATE, R_WORKER, &worker_handler, w);
 }

@@ -22,11 +22,7 @@ send_model(struct sync_io *io, const struct conf_model *conf,
 {
 	struct msg_hello hello = { WIRE_VERSION, R_MASTER,
 	    (uint32_t)getpid() };
-	struct msg_model m = { .worker = 1, .name = slice_of(conf->name),
-	    .variant = slice_of(MASTER_VARIANT),
-	    .n_threads = (uint32_t)conf->threads,
-	    .n_ctx = (uint32_t)conf->context, .kv_bytes = conf->kv_cache,
-	    .n_parallel = (uint32_t)conf->parallel };
+	struct msg_model m = model_message(conf, 1);
 	struct model_file file;
 	int r;
 

@@ -319,12 +319,7 @@ give_model(struct child *c)
 	const struct conf_model *conf = &c->model->conf;
 	struct model_file file;
 	struct cause why;
-	struct msg_model m = { .worker = c->id, .name = slice_of(conf->name),
-	    .variant = slice_of(MASTER_VARIANT),
-	    .n_threads = (uint32_t)conf->threads,
-	    .n_ctx = (uint32_t)conf->context, .kv_bytes = conf->kv_cache,
-	    .n_parallel = (uint32_t)conf->parallel,
-	    .n_sharing = (uint32_t)conf->workers };
+	struct msg_model m = model_message(conf, c->id);
 
 	if (model_file_open(conf->path, &file, &why) != 0) {
 		struct msg_result r = { .code = why.code,

@@ -151,6 +151,8 @@ void	 child_send_conf(struct child *c);
 /* ---- models.c ---- */
 struct model *model_new(struct master *m, const struct conf_model *conf);
 struct model *model_find(struct master *m, const char *name);
+/* What a worker is told of it. */
+struct msg_model model_message(const struct conf_model *conf, uint32_t worker);
 void	 model_unload(struct model *model, struct master *m);
 /* Answer all who asked for kind. */
 void	 model_answer(struct master *m, struct model *model,

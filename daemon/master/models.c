@@ -43,6 +43,29 @@ model_find(struct master *m, const char *name)
 	return NULL;
 }
 
+/* The configuration has words for it. */
+static uint8_t
+speculate_of(const char *word)
+{
+	if (strcmp(word, "yes") == 0)
+		return SPECULATE_YES;
+	return strcmp(word, "no") == 0 ? SPECULATE_NO : SPECULATE_AUTO;
+}
+
+struct msg_model
+model_message(const struct conf_model *conf, uint32_t worker)
+{
+	return (struct msg_model){ .worker = worker,
+	    .name = slice_of(conf->name),
+	    .variant = slice_of(MASTER_VARIANT),
+	    .n_threads = (uint32_t)conf->threads,
+	    .n_ctx = (uint32_t)conf->context, .kv_bytes = conf->kv_cache,
+	    .n_parallel = (uint32_t)conf->parallel,
+	    .n_sharing = (uint32_t)conf->workers,
+	    .max_gap_ms = (uint32_t)conf->max_gap,
+	    .speculate = speculate_of(conf->speculate) };
+}
+
 /* ---- answers ---- */
 
 void

@@ -22,7 +22,8 @@ needs_new_workers(const struct conf_model *a, const struct conf_model *b)
 {
 	return strcmp(a->path, b->path) != 0 || a->threads != b->threads ||
 	    a->context != b->context || a->kv_cache != b->kv_cache ||
-	    a->parallel != b->parallel;
+	    a->parallel != b->parallel || a->max_gap != b->max_gap ||
+	    strcmp(a->speculate, b->speculate) != 0;
 }
 
 static void

@@ -33,6 +33,8 @@ struct engine_conf {
 	uint32_t	 n_ctx;
 	uint32_t	 n_parallel;	/* sequences in a step */
 	bool		 no_prefixes;	/* compute every prompt in full */
+	uint32_t	 max_gap_ms;	/* between a stream's tokens; 0: 200 */
+	uint8_t		 speculate;	/* enum run_speculate */
 	engine_send_fn	 send;
 };
 

@@ -115,7 +115,9 @@ load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
 	const struct model_desc *d = model_desc(l->model);
 	size_t n_pages = choose_pages(l, m);
 	struct engine_conf conf = { .model = l->model, .chat = l->chat,
-	    .n_ctx = l->n_ctx, .n_parallel = l->n_parallel, .send = send };
+	    .n_ctx = l->n_ctx, .n_parallel = l->n_parallel,
+	    .max_gap_ms = m->max_gap_ms, .speculate = m->speculate,
+	    .send = send };
 	const char *prefixes = getenv("BIGMODEL_PREFIX_CACHE");
 	int r;
 
