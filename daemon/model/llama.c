@@ -10,20 +10,19 @@
  * What must stay true: every value of a row is computed by the same operations
  * in the same order whatever other rows the batch has and however many threads
  * there are.  Matrix products promise that (kernels/matmul.h); everything else
- * here is an item of work per row, or per row and key head, that no other item
- * touches.  Keys and values of all rows are stored before any row attends, so
- * rows of one sequence may come in one batch or in many.
+ * here is an item of work per row that no other item touches, and attention
+ * keeps it too (model/attend.h).
  */
 #include "config.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "kernels/kernels.h"
 #include "kernels/matmul.h"
+#include "model/attend.h"
 #include "model/experts.h"
 #include "model/model.h"
 #include "model/model_impl.h"
@@ -37,16 +36,14 @@ struct row {
 	uint32_t	 token;
 	uint32_t	 pos;
 	const struct kv_seq *seq;
-	const float	*cos_sin;
 	bool		 wants_output;
 };
 
 struct model_run {
 	const struct model *m;
 	struct pool	*pool;
-	struct kv_pool	*kv;
+	struct attend	*attend;
 	size_t		 max_rows;
-	size_t		 max_pos;	/* a sequence can't have more */
 	size_t		 n_q, n_kv;	/* values of q, and of k or v */
 
 	struct row	*rows;
@@ -56,8 +53,6 @@ struct model_run {
 	float		*q, *k, *v;
 	float		*attended;
 	float		*gate, *up;
-	float		*cos_sin;
-	float		*scores;	/* max_pos of each thread */
 	void		*q8, *q8k, *q16; /* of act_rows */
 	struct experts_run experts;
 	uint64_t	 n_bytes;
@@ -96,19 +91,6 @@ scratch_rows(struct model_run *r, size_t n)
 	return scratch(r, r->max_rows, n * sizeof(float));
 }
 
-/* By far the most when a file names a vast context, and hardly ever used to
- * the end; calloc leaves what is not used untouched. */
-static float *
-scratch_scores(struct model_run *r)
-{
-	size_t n = (size_t)pool_n_threads(r->pool) * r->max_pos;
-	float *p = try_calloc(n, sizeof(*p));
-
-	r->failed |= p == NULL;
-	r->n_bytes += n * sizeof(*p);
-	return p;
-}
-
 static void
 alloc_scratch(struct model_run *r)
 {
@@ -125,8 +107,6 @@ alloc_scratch(struct model_run *r)
 	r->attended = scratch_rows(r, r->n_q);
 	r->gate = scratch_rows(r, h->n_ff);
 	r->up = scratch_rows(r, h->n_ff);
-	r->cos_sin = scratch_rows(r, h->rope.n_rot);
-	r->scores = scratch_scores(r);
 	r->q8 = scratch(r, r->max_rows, act_row_bytes(ACT_Q8, widest));
 	r->q8k = scratch(r, r->max_rows, act_row_bytes(ACT_Q8K, widest));
 	r->q16 = scratch(r, r->max_rows, act_row_bytes(ACT_Q16, widest));
@@ -143,13 +123,12 @@ model_run_new(const struct model *m, struct pool *pool, struct kv_pool *kv,
 
 	r->m = m;
 	r->pool = pool;
-	r->kv = kv;
 	r->max_rows = max_rows;
-	r->max_pos = kv_pool_n_pages(kv) * KV_PAGE;
 	r->n_q = (size_t)m->h.n_head * m->h.head_dim;
 	r->n_kv = (size_t)m->h.n_head_kv * m->h.head_dim;
 	alloc_scratch(r);
-	if (r->failed) {
+	if (r->failed || attend_new(&m->h, &m->rope, pool, kv, max_rows,
+	    &r->attend, &r->n_bytes) != 0) {
 		model_run_free(&r);
 		return cause_set(cause, BM_ENOMEM,
 		    "no memory for batches of %zu rows", max_rows);
@@ -176,8 +155,7 @@ model_run_free(struct model_run **rp)
 	free(r->attended);
 	free(r->gate);
 	free(r->up);
-	free(r->cos_sin);
-	free(r->scores);
+	attend_free(&r->attend);
 	free(r->q8);
 	free(r->q8k);
 	free(r->q16);
@@ -214,14 +192,12 @@ embed_row(void *arg, size_t i, int thread)
 	const struct matrix *e = &m->w.token_embd;
 	const struct row *row = &r->rows[i];
 	size_t n = m->h.n_embd;
-	float *angles = r->cos_sin + i * m->h.rope.n_rot;
 
 	kern->unpack[e->type]((const uint8_t *)e->data +
 	    row->token * e->row_bytes, r->x + i * n, n);
 	kern->rms_norm(r->x + i * n, s->norm, r->h + i * n, n,
 	    m->h.norm_eps);
-	rope_angles(&m->rope, row->pos, angles);
-	r->rows[i].cos_sin = angles;
+	attend_set_row(r->attend, i, row->seq, row->pos);
 }
 
 /* x += y + bias; h = norm(x) */
@@ -272,34 +248,12 @@ project_one(struct step *s, const float *in, size_t n_rows,
 
 /* ---- attention ---- */
 
-/* Put a row's key and value where its sequence keeps that position. */
-static void
-store_kv(struct step *s, const struct row *row, const float *k,
-    const float *v)
-{
-	struct model_run *r = s->r;
-	const struct hparams *h = &r->m->h;
-	uint32_t page = row->seq->pages[row->pos / KV_PAGE];
-	size_t at = (size_t)(row->pos % KV_PAGE) * h->head_dim;
-
-	for (uint32_t head = 0; head < h->n_head_kv; head++) {
-		kern->f32_to_f16(k + (size_t)head * h->head_dim,
-		    kv_keys(r->kv, page, s->layer_index, head) + at,
-		    h->head_dim);
-		kern->f32_to_f16(v + (size_t)head * h->head_dim,
-		    kv_values(r->kv, page, s->layer_index, head) + at,
-		    h->head_dim);
-	}
-}
-
 static void
 rotate_row(void *arg, size_t i, int thread)
 {
 	struct step *s = arg;
 	struct model_run *r = s->r;
-	const struct hparams *h = &r->m->h;
 	const struct layer *l = s->layer;
-	const struct row *row = &r->rows[i];
 	float *q = r->q + i * r->n_q;
 	float *k = r->k + i * r->n_kv, *v = r->v + i * r->n_kv;
 
@@ -309,55 +263,7 @@ rotate_row(void *arg, size_t i, int thread)
 		kern->add(l->k_bias, k, r->n_kv);
 	if (l->v_bias != NULL)
 		kern->add(l->v_bias, v, r->n_kv);
-	rope_rotate(&r->m->rope, row->cos_sin, q, h->n_head, h->head_dim);
-	rope_rotate(&r->m->rope, row->cos_sin, k, h->n_head_kv, h->head_dim);
-	store_kv(s, row, k, v);
-}
-
-/* One query head over n positions; scores is scratch for as many. */
-static void
-attend_head(struct step *s, const struct row *row, uint32_t head_kv,
-    const float *q, float *scores, float *out)
-{
-	struct model_run *r = s->r;
-	size_t dim = r->m->h.head_dim, n = (size_t)row->pos + 1;
-	float scale = 1.0f / sqrtf((float)dim);
-
-	for (size_t i = 0; i < n; i += KV_PAGE) {
-		const uint16_t *k = kv_keys(r->kv,
-		    row->seq->pages[i / KV_PAGE], s->layer_index, head_kv);
-		size_t end = MEM_MIN(n, i + KV_PAGE);
-
-		for (size_t j = i; j < end; j++, k += dim)
-			scores[j] = kern->dot_f16(k, q, dim) * scale;
-	}
-	kern->softmax(scores, n);
-	memset(out, 0, dim * sizeof(*out));
-	for (size_t i = 0; i < n; i += KV_PAGE) {
-		const uint16_t *v = kv_values(r->kv,
-		    row->seq->pages[i / KV_PAGE], s->layer_index, head_kv);
-		size_t end = MEM_MIN(n, i + KV_PAGE);
-
-		for (size_t j = i; j < end; j++, v += dim)
-			kern->axpy_f16(scores[j], v, out, dim);
-	}
-}
-
-/* The query heads of one row that share a key head. */
-static void
-attend_item(void *arg, size_t i, int thread)
-{
-	struct step *s = arg;
-	struct model_run *r = s->r;
-	const struct hparams *h = &r->m->h;
-	size_t n_row = i / h->n_head_kv, share = h->n_head / h->n_head_kv;
-	uint32_t head_kv = (uint32_t)(i % h->n_head_kv);
-	size_t at = n_row * r->n_q + head_kv * share * h->head_dim;
-	float *scores = r->scores + (size_t)thread * r->max_pos;
-
-	for (size_t j = 0; j < share; j++, at += h->head_dim)
-		attend_head(s, &r->rows[n_row], head_kv, r->q + at, scores,
-		    r->attended + at);
+	attend_put_row(r->attend, s->layer_index, i, q, k, v);
 }
 
 static void
@@ -376,10 +282,8 @@ static void
 attend(struct step *s, size_t n_rows)
 {
 	struct model_run *r = s->r;
-	const struct hparams *h = &r->m->h;
 
-	for_items(s, n_rows * h->n_head_kv,
-	    (size_t)h->head_dim * (r->rows[n_rows - 1].pos + 1), attend_item);
+	attend_rows(r->attend, s->layer_index, n_rows, r->q, r->attended);
 	project_one(s, r->attended, n_rows, &s->layer->o, r->y);
 }
 
@@ -434,7 +338,7 @@ compact(struct model_run *r, size_t n_rows)
 		if (!r->rows[i].wants_output)
 			continue;
 		if (n != i) {
-			r->rows[n] = r->rows[i];
+			attend_move_row(r->attend, i, n);
 			memcpy(r->x + n * n_embd, r->x + i * n_embd,
 			    n_embd * sizeof(float));
 			memcpy(r->q + n * r->n_q, r->q + i * r->n_q,
@@ -481,7 +385,7 @@ take_rows(struct model_run *r, const struct batch *b)
 		assert(row->pos / KV_PAGE < row->seq->n_pages);
 		row->seq->n_tokens++;
 		r->rows[i] = (struct row){ row->token, row->pos, row->seq,
-		    NULL, row->wants_output };
+		    row->wants_output };
 	}
 }
 
