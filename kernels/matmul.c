@@ -23,20 +23,20 @@
 #define QUANT_STEP	2048	/* elements of one quantisation item */
 #define SMALL_MACS	16384	/* below this a dispatch costs more */
 
+/* How many elements a block of a form has, and how many bytes. */
+static const struct {
+	size_t n, bytes;
+} act_blocks[ACT_LIMIT] = {
+	[ACT_F32] = { 1, sizeof(float) },
+	[ACT_Q8] = { 32, sizeof(struct act_q8) },
+	[ACT_Q8K] = { 256, sizeof(struct act_q8k) },
+	[ACT_Q16] = { 32, sizeof(struct act_q16) },
+};
+
 size_t
 act_row_bytes(enum act_form form, size_t n)
 {
-	switch (form) {
-	case ACT_Q8:
-		return n / 32 * sizeof(struct act_q8);
-	case ACT_Q8K:
-		return n / 256 * sizeof(struct act_q8k);
-	case ACT_Q16:
-		return n / 32 * sizeof(struct act_q16);
-	case ACT_F32:
-		break;
-	}
-	return n * sizeof(float);
+	return n / act_blocks[form].n * act_blocks[form].bytes;
 }
 
 void
@@ -54,19 +54,9 @@ act_rows_set(struct act_rows *a, const float *x, size_t n_rows, size_t n,
 static const void *
 act_row(const struct act_rows *a, enum act_form form, size_t r)
 {
-	size_t bytes = act_row_bytes(form, a->n);
-
-	switch (form) {
-	case ACT_Q8:
-		return (const char *)a->q8 + r * bytes;
-	case ACT_Q8K:
-		return (const char *)a->q8k + r * bytes;
-	case ACT_Q16:
-		return (const char *)a->q16 + r * bytes;
-	case ACT_F32:
-		break;
-	}
-	return a->x + r * a->stride;
+	if (form == ACT_F32)
+		return a->x + r * a->stride;
+	return (const char *)a->form[form] + r * act_row_bytes(form, a->n);
 }
 
 struct quant_job {
@@ -83,16 +73,22 @@ quant_item(void *arg, size_t i, int thread)
 	size_t r = i / j->steps_a_row, from = i % j->steps_a_row * QUANT_STEP;
 	size_t n = MEM_MIN((size_t)QUANT_STEP, a->n - from);
 	const float *x = a->x + r * a->stride + from;
+	void *to = (char *)a->form[j->form] +
+	    act_row_bytes(j->form, r * a->n + from);
 
-	if (j->form == ACT_Q8)
-		kern->quantize_q8(x, (struct act_q8 *)a->q8 +
-		    (r * a->n + from) / 32, n);
-	else if (j->form == ACT_Q16)
-		kern->quantize_q16(x, (struct act_q16 *)a->q16 +
-		    (r * a->n + from) / 32, n);
-	else
-		kern->quantize_q8k(x, (struct act_q8k *)a->q8k +
-		    (r * a->n + from) / 256, n);
+	switch (j->form) {
+	case ACT_Q8:
+		kern->quantize_q8(x, to, n);
+		break;
+	case ACT_Q8K:
+		kern->quantize_q8k(x, to, n);
+		break;
+	case ACT_Q16:
+		kern->quantize_q16(x, to, n);
+		break;
+	case ACT_F32:
+		break;
+	}
 }
 
 /* Call fn for the items, over the pool when it is worth a dispatch. */
@@ -113,13 +109,10 @@ static void
 require(struct pool *pool, struct act_rows *a, enum act_form form)
 {
 	struct quant_job j = { a, form, 0 };
-	const void *const to[] = {
-		[ACT_Q8] = a->q8, [ACT_Q8K] = a->q8k, [ACT_Q16] = a->q16
-	};
 
 	if (form == ACT_F32 || (a->have & 1u << form))
 		return;
-	if (to[form] == NULL)
+	if (a->form[form] == NULL)
 		fatalx("matmul: no scratch for activations in 8 bits");
 	j.steps_a_row = (a->n + QUANT_STEP - 1) / QUANT_STEP;
 	run(pool, a->n_rows * a->n, a->n_rows * j.steps_a_row, quant_item, &j);

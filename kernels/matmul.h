@@ -33,10 +33,9 @@ struct act_rows {
 	size_t		 n_rows;
 	size_t		 n;		/* elements a row */
 	size_t		 stride;
-	/* Scratch of n_rows * act_row_bytes; NULL if no matrix wants it. */
-	void		*q8;
-	void		*q8k;
-	void		*q16;
+	/* Scratch by form, n_rows * act_row_bytes; NULL if no matrix wants it,
+	 * as it always is for ACT_F32. */
+	void		*form[ACT_LIMIT];
 	unsigned	 have;		/* bit per enum act_form */
 };
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 enum act_form { ACT_F32, ACT_Q8, ACT_Q8K, ACT_Q16 };
+#define ACT_LIMIT	(ACT_Q16 + 1)
 
 enum tensor_type {
 #define T(sym, id, name, n, bytes, act) sym = id,

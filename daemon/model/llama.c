@@ -53,7 +53,7 @@ struct model_run {
 	float		*q, *k, *v;
 	float		*attended;
 	float		*gate, *up;
-	void		*q8, *q8k, *q16; /* of act_rows */
+	void		*act[ACT_LIMIT]; /* scratch of act_rows */
 	struct experts_run experts;
 	uint64_t	 n_bytes;
 	bool		 failed;	/* an allocation did */
@@ -96,6 +96,7 @@ alloc_scratch(struct model_run *r)
 {
 	const struct hparams *h = &r->m->h;
 	size_t widest = MEM_MAX(MEM_MAX(h->n_embd, h->n_ff), r->n_q);
+	int f;
 
 	r->rows = scratch(r, r->max_rows, sizeof(*r->rows));
 	r->x = scratch_rows(r, h->n_embd);
@@ -107,9 +108,9 @@ alloc_scratch(struct model_run *r)
 	r->attended = scratch_rows(r, r->n_q);
 	r->gate = scratch_rows(r, h->n_ff);
 	r->up = scratch_rows(r, h->n_ff);
-	r->q8 = scratch(r, r->max_rows, act_row_bytes(ACT_Q8, widest));
-	r->q8k = scratch(r, r->max_rows, act_row_bytes(ACT_Q8K, widest));
-	r->q16 = scratch(r, r->max_rows, act_row_bytes(ACT_Q16, widest));
+	for (f = ACT_F32 + 1; f < ACT_LIMIT; f++)
+		r->act[f] = scratch(r, r->max_rows,
+		    act_row_bytes((enum act_form)f, widest));
 	if (h->n_expert > 0 && experts_run_init(&r->experts, h, r->max_rows,
 	    &r->n_bytes) != 0)
 		r->failed = true;
@@ -141,6 +142,7 @@ void
 model_run_free(struct model_run **rp)
 {
 	struct model_run *r = *rp;
+	int f;
 
 	if (r == NULL)
 		return;
@@ -156,9 +158,8 @@ model_run_free(struct model_run **rp)
 	free(r->gate);
 	free(r->up);
 	attend_free(&r->attend);
-	free(r->q8);
-	free(r->q8k);
-	free(r->q16);
+	for (f = 0; f < ACT_LIMIT; f++)
+		free(r->act[f]);
 	experts_run_fini(&r->experts);
 	free(r);
 }
@@ -223,13 +224,22 @@ residual(struct step *s, size_t n_rows, const float *bias, const float *norm)
 	for_items(s, n_rows, s->r->m->h.n_embd, residual_row);
 }
 
+static struct act_rows
+act_rows_of(const struct model_run *r)
+{
+	struct act_rows a = { 0 };
+
+	memcpy(a.form, r->act, sizeof(a.form));
+	return a;
+}
+
 /* out[row] = w a[row], for one or more matrices with the same input. */
 static void
 project(struct step *s, const float *in, size_t n_rows, size_t n_matrices,
     const struct matrix *const *w, float *const *out)
 {
 	struct model_run *r = s->r;
-	struct act_rows a = { .q8 = r->q8, .q8k = r->q8k, .q16 = r->q16 };
+	struct act_rows a = act_rows_of(r);
 	size_t strides[3];
 
 	assert(n_matrices <= N_ELEMENTS(strides));
@@ -314,8 +324,7 @@ feed_forward(struct step *s, size_t n_rows)
 	float *const out[] = { r->gate, r->up };
 
 	if (l->experts != NULL) {
-		struct act_rows a = { .q8 = r->q8, .q8k = r->q8k,
-		    .q16 = r->q16 };
+		struct act_rows a = act_rows_of(r);
 
 		experts_forward(&r->experts, r->pool, l, &r->m->h, &a, r->h,
 		    n_rows, r->gate, r->up, r->y);

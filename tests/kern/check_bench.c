@@ -172,6 +172,25 @@ struct matmul_bench {
 };
 
 static void
+new_scratch(struct act_rows *a, size_t n_rows, size_t n)
+{
+	int f;
+
+	for (f = ACT_F32 + 1; f < ACT_LIMIT; f++)
+		a->form[f] = xmalloc(n_rows *
+		    act_row_bytes((enum act_form)f, n));
+}
+
+static void
+free_scratch(struct act_rows *a)
+{
+	int f;
+
+	for (f = 0; f < ACT_LIMIT; f++)
+		free(a->form[f]);
+}
+
+static void
 run_matmul(void *arg)
 {
 	struct matmul_bench *b = arg;
@@ -201,8 +220,7 @@ bench_matmul(const char *level, enum tensor_type t)
 	b.w.data = w;
 	b.x = x;
 	b.out = xcalloc(8 * N, sizeof(*b.out));
-	b.a.q8 = xmalloc(8 * act_row_bytes(ACT_F32, N));
-	b.a.q8k = xmalloc(8 * act_row_bytes(ACT_F32, N));
+	new_scratch(&b.a, 8, N);
 	for (i = 0; i < N_ELEMENTS(rows); i++) {
 		b.n_rows = rows[i];
 		ns = best_ns(run_matmul, &b);
@@ -215,8 +233,7 @@ bench_matmul(const char *level, enum tensor_type t)
 	free(x);
 	free(w);
 	free(b.out);
-	free(b.a.q8);
-	free(b.a.q8k);
+	free_scratch(&b.a);
 }
 
 /* ---- packed matrices ---- */
@@ -317,18 +334,14 @@ bench_panel(const char *level, enum tensor_type t)
 	b.n_copies = n_copies;
 	b.x = x;
 	b.out = xcalloc(PACK_COLS * N_OUT, sizeof(*b.out));
-	b.a.q8 = xmalloc(PACK_COLS * act_row_bytes(ACT_Q8, PACK_N));
-	b.a.q8k = xmalloc(PACK_COLS * act_row_bytes(ACT_Q8K, PACK_N));
-	b.a.q16 = xmalloc(PACK_COLS * act_row_bytes(ACT_Q16, PACK_N));
+	new_scratch(&b.a, PACK_COLS, PACK_N);
 	bench_columns(&b, level);
 	pool_free(&b.pool);
 	free(x);
 	free(data);
 	free(packed);
 	free(b.out);
-	free(b.a.q8);
-	free(b.a.q8k);
-	free(b.a.q16);
+	free_scratch(&b.a);
 }
 
 void

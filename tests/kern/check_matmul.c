@@ -44,8 +44,8 @@ setting_new(struct check *c, struct setting *s, enum tensor_type t, size_t n_in)
 	fill_floats(&r, SHAPE_RANDOM, s->x, MAX_ROWS * s->stride);
 	s->q8 = xmalloc(MAX_ROWS * act_row_bytes(ACT_Q8, n_in));
 	s->q8k = xmalloc(MAX_ROWS * act_row_bytes(ACT_Q8K, n_in) + 1);
-	s->a.q8 = s->q8;
-	s->a.q8k = s->q8k;
+	s->a.form[ACT_Q8] = s->q8;
+	s->a.form[ACT_Q8K] = s->q8k;
 }
 
 static void

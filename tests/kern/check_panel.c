@@ -30,7 +30,7 @@ struct packed {
 	void		*data;
 	void		*bytes;
 	float		*x;
-	void		*act[4];	/* by enum act_form; all columns */
+	void		*act[ACT_LIMIT]; /* all columns */
 	int		 kind;
 	enum shape	 shape;
 };
@@ -56,7 +56,7 @@ packed_new(struct check *c, struct packed *p, enum tensor_type t, size_t n_in,
 	w->packed = p->bytes;
 	p->x = xcalloc(MAX_COLS * n_in, sizeof(*p->x));
 	fill_floats(&r, shape, p->x, MAX_COLS * n_in);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < ACT_LIMIT; i++)
 		p->act[i] = xmalloc(MAX_COLS *
 		    act_row_bytes((enum act_form)i, n_in) + 1);
 }
@@ -66,7 +66,7 @@ packed_free(struct packed *p)
 {
 	size_t i;
 
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < ACT_LIMIT; i++)
 		free(p->act[i]);
 	free(p->data);
 	free(p->x);
@@ -171,8 +171,7 @@ any_columns(struct check *c, struct packed *p, const float *want)
 static bool
 any_threads(struct check *c, struct packed *p, const float *want)
 {
-	struct act_rows a = { .q8 = p->act[ACT_Q8], .q8k = p->act[ACT_Q8K],
-	    .q16 = p->act[ACT_Q16] };
+	struct act_rows a = { 0 };
 	float *got = xcalloc(OUT_SIZE, sizeof(*got));
 	struct pool *pool;
 	struct cause cause;
@@ -180,6 +179,7 @@ any_threads(struct check *c, struct packed *p, const float *want)
 	size_t n;
 	int threads;
 
+	memcpy(a.form, p->act, sizeof(a.form));
 	for (threads = 1; ok && threads <= MAX_THREADS; threads++) {
 		if (pool_new(&pool, threads, &cause) != 0) {
 			ok = fail(c, "no pool: %s", cause.text);
