@@ -114,6 +114,22 @@ prefetch(const uint8_t *p, size_t n)
 }
 
 /*
+ * With one column, how far ahead weights are asked for; hardware stops at page
+ * boundaries.  Far, and into the second cache only: the nearest can wait for
+ * few lines at a time, and those are what the second has already.
+ */
+#define WEIGHTS_AHEAD	8192
+
+ALWAYS_INLINE void
+prefetch_ahead(const uint8_t *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i += 64)
+		_mm_prefetch((const char *)p + WEIGHTS_AHEAD + i, _MM_HINT_T1);
+}
+
+/*
  * Columns' activations come from the next cache, a few hundred bytes from each
  * of many rows, too short for the hardware to see coming; so every block asks
  * for the same block of the next tile.

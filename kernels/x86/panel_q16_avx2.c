@@ -11,7 +11,6 @@
 
 #include "kernels/x86/panel_avx2.h"
 
-#define AHEAD_BYTES	2048	/* with one column, of prefetching */
 #define CHUNK_I16	8
 #define Q8_0_BYTES	544	/* of a block column */
 
@@ -206,7 +205,7 @@ panel_q8_0_one(const uint8_t *w, size_t n_panels, size_t n_in,
 			__m256i lo = _mm256_setzero_si256(), hi = lo;
 			__m256 act_d = _mm256_broadcast_ss(&a->d);
 
-			prefetch(w + AHEAD_BYTES, Q8_0_BYTES);
+			prefetch_ahead(w, Q8_0_BYTES);
 			for (k = 0; k < 8; k++) {
 				__m256i x = broadcast_32(a->q + 4 * k);
 

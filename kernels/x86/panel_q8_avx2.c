@@ -11,8 +11,6 @@
 #include "kernels/x86/panel_avx2.h"
 
 #define CHUNK_BLOCKS	16
-/* With one column, how far ahead of the unpacking weights are asked for. */
-#define AHEAD_BYTES	2048
 
 /* A block column of 16 rows, unpacked. */
 struct block_u8 {
@@ -276,7 +274,7 @@ panel_q4_0_one(const uint8_t *w, size_t n_panels, size_t n_in,
 			__m256i hi0 = _mm256_setzero_si256(), hi1 = hi0;
 			__m256 act_d = _mm256_broadcast_ss(&a->d);
 
-			prefetch(w + AHEAD_BYTES, 288);
+			prefetch_ahead(w, 288);
 			for (k = 0; k < 4; k++) {
 				__m256i w0 = load_32(w + 64 * k);
 				__m256i w1 = load_32(w + 64 * k + 32);

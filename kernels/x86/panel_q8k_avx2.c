@@ -12,8 +12,6 @@
 #include "kernels/x86/panel_avx2.h"
 
 #define CHUNK_BLOCKS	2
-/* With one column, how far ahead of the unpacking weights are asked for. */
-#define AHEAD_BYTES	2048
 
 /* A block column of 16 rows, unpacked. */
 struct block_k {
@@ -375,12 +373,12 @@ panel_q4_k_one(const uint8_t *w, size_t n_panels, size_t n_in,
 			unpack_scales_k4(w + 2048, 1, &b, 8);
 			store_scales(w + 2048 + 192, b.d);
 			store_scales(w + 2048 + 224, b.dmin);
-			prefetch(w + 2048 + AHEAD_BYTES, 256);
+			prefetch_ahead(w + 2048, 256);
 			for (p = 0; p < 4; p++, quants += 512, q += 64) {
 				__m256i lo0 = _mm256_setzero_si256();
 				__m256i lo1 = lo0, hi0 = lo0, hi1 = lo0;
 
-				prefetch(quants + AHEAD_BYTES, 512);
+				prefetch_ahead(quants, 512);
 				for (k = 0; k < 8; k++) {
 					__m256i w0 = load_32(quants + 64 * k);
 					__m256i w1 = load_32(quants + 64 * k +

@@ -8,7 +8,7 @@
  *	WALK(name)	the family's name for a function
  *	WALK_SHAPE, WALK_BLOCK, WALK_ACT	its structs
  *	WALK_BLOCK_N	elements a block
- *	CHUNK_BLOCKS, AHEAD_BYTES	unpacked at once; prefetched ahead
+ *	CHUNK_BLOCKS	how many are unpacked at once
  * It undefines the WALK macros.
  */
 
@@ -49,7 +49,7 @@ WALK(group)(const WALK_SHAPE s, void (*unpack)(const uint8_t *,
 	_Alignas(64) WALK_BLOCK chunk[CHUNK_BLOCKS];
 	size_t most = n_cols > 1 ? CHUNK_BLOCKS : 1, ahead, i, j, k, n;
 
-	ahead = n_cols > 1 ? 0 : AHEAD_BYTES;
+	ahead = n_cols > 1 ? 0 : WEIGHTS_AHEAD;
 	for (i = 0; i < n_blocks; i += n) {
 		n = n_blocks - i < most ? n_blocks - i : most;
 		for (j = 0; j < n_panels; j++) {
