@@ -205,18 +205,11 @@ fraction(double per_token, double tokens_per_s, double limit)
 	return limit > 0 ? per_token * tokens_per_s / 1e9 / limit : -1;
 }
 
+/* Of prefill. */
 static double
-fraction_int8(const struct job *j)
+fraction_pp(const struct job *j, double limit)
 {
-	return fraction(2 * j->a.pp_madds, j->a.pp_tokens_per_s,
-	    j->a.maddubs_paddw_gops);
-}
-
-static double
-fraction_fma(const struct job *j)
-{
-	return fraction(2 * j->a.pp_madds, j->a.pp_tokens_per_s,
-	    j->a.fma_gflops);
+	return fraction(2 * j->a.pp_madds, j->a.pp_tokens_per_s, limit);
 }
 
 static double
@@ -259,7 +252,8 @@ print_json(const struct job *j)
 	    j->n_runs);
 	put_field(&b, "read_gb_s", j->a.read_gb_s);
 	put_field(&b, "fma_gflops", j->a.fma_gflops);
-	put_field(&b, "int8_gops", j->a.maddubs_paddw_gops);
+	put_field(&b, "int8_gops", j->a.int8_gops);
+	put_field(&b, "int8_maddubs_gops", j->a.maddubs_paddw_gops);
 	put_field(&b, "int8_maddwd_gops", j->a.maddubs_maddwd_gops);
 	put_field(&b, "pp_tokens_per_s", j->a.pp_tokens_per_s);
 	put_field(&b, "tg_tokens_per_s", j->tg[0]);
@@ -271,8 +265,10 @@ print_json(const struct job *j)
 	put_field(&b, "pp_madds_per_token", j->a.pp_madds);
 	put_field(&b, "madds_per_token", j->a.tg_madds);
 	put_field(&b, "bytes_per_token", j->a.tg_bytes);
-	put_field(&b, "pp_fraction_int8", fraction_int8(j));
-	put_field(&b, "pp_fraction_fma", fraction_fma(j));
+	put_field(&b, "pp_fraction_int8", fraction_pp(j, j->a.int8_gops));
+	put_field(&b, "pp_fraction_int8_maddubs",
+	    fraction_pp(j, j->a.maddubs_paddw_gops));
+	put_field(&b, "pp_fraction_fma", fraction_pp(j, j->a.fma_gflops));
 	put_field(&b, "tg_fraction_read", fraction_read(j));
 	put_field(&b, "pp_cpu_share", j->a.pp_cpu_share);
 	buf_puts(&b, "}");
@@ -307,6 +303,7 @@ print_text(const struct job *j)
 	printf("%-16s  %u, level %s\n", "threads", j->used_threads, j->level);
 	print_limit("reading", j->a.read_gb_s, "GB/s");
 	print_limit("FMA", j->a.fma_gflops, "GFLOP/s");
+	print_limit("bytes", j->a.int8_gops, "GOP/s");
 	print_limit("maddubs, paddw", j->a.maddubs_paddw_gops, "GOP/s");
 	print_limit("maddubs, maddwd", j->a.maddubs_maddwd_gops, "GOP/s");
 	printf("%-16s  %.1f million multiply-adds, %s\n", "a token",
@@ -314,8 +311,8 @@ print_text(const struct job *j)
 	    (uint64_t)j->a.tg_bytes));
 	snprintf(name, sizeof(name), "prompt of %d", j->n_prompt);
 	printf("%-16s  %8.1f tokens/s", name, j->a.pp_tokens_per_s);
-	print_fraction(fraction_int8(j), "maddubs, paddw");
-	print_fraction(fraction_fma(j), "FMA");
+	print_fraction(fraction_pp(j, j->a.int8_gops), "bytes");
+	print_fraction(fraction_pp(j, j->a.fma_gflops), "FMA");
 	printf("\n%-16s  %8.0f %% of the CPU time of %u threads\n",
 	    "  it got", 100 * j->a.pp_cpu_share, j->used_threads);
 	for (size_t i = 0; i < j->n_batches; i++) {

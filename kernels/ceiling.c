@@ -15,10 +15,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "kernels/cpu.h"
-#ifdef KERNELS_AVX2
-#include "kernels/x86/avx2.h"
-#endif
+#include "kernels/kernels.h"
 
 /* Of a loop of registers: short enough that others who use the machine let
  * some runs through undisturbed. */
@@ -27,18 +24,7 @@
 				/* in a cache */
 #define PIECE	((size_t)1 << 20)
 
-static const struct ceiling_loops *
-loops(void)
-{
-#ifdef KERNELS_AVX2
-	if (cpu_flags() & CPU_AVX2)
-		return &avx2_ceiling_loops;
-#endif
-	return NULL;
-}
-
 struct job {
-	const struct ceiling_loops *loops;
 	ceiling_loop_fn	 loop;
 	const uint8_t	*bytes;
 };
@@ -61,8 +47,8 @@ read_item(void *arg, size_t i, int thread)
 	uint64_t sum = 0, part;
 	size_t k;
 
-	if (j->loops != NULL) {
-		j->loops->read(p, PIECE);
+	if (kern->ceiling.read != NULL) {
+		kern->ceiling.read(p, PIECE);
 		return;
 	}
 	for (k = 0; k < PIECE; k += sizeof(part)) {
@@ -96,12 +82,14 @@ by_value(const void *a, const void *b)
 
 /* 10^9 operations a second of a loop, a multiply-add counting two. */
 static double
-rate(struct pool *pool, ceiling_loop_fn loop, double macs_a_step, int runs)
+rate(struct pool *pool, const struct ceiling_loop *loop, int runs)
 {
-	struct job j = { .loop = loop };
+	struct job j = { .loop = loop->run };
 	size_t n = (size_t)pool_n_threads(pool);
 
-	return 2 * macs_a_step * STEPS * (double)n /
+	if (loop->run == NULL)
+		return 0;
+	return 2 * loop->macs * STEPS * (double)n /
 	    best_ns(pool, n, loop_item, &j, runs);
 }
 
@@ -110,11 +98,11 @@ ceiling_measure(struct pool *pool, size_t read_bytes, int runs,
     struct ceiling *out, struct cause *cause)
 {
 	size_t pieces = MEM_MAX(read_bytes / PIECE, (size_t)2 * READ_PARTS);
-	const struct ceiling_loops *l = loops();
+	const struct ceiling_loops *l = &kern->ceiling;
 	size_t part = pieces / READ_PARTS, i;
 	double ns[READ_PARTS];
 	uint8_t *p = try_aligned(2 * PIECE, pieces * PIECE);
-	struct job j = { .loops = l, .bytes = p };
+	struct job j = { .bytes = p };
 
 	if (p == NULL)
 		return cause_set(cause, BM_ENOMEM, "no memory to read");
@@ -128,12 +116,10 @@ ceiling_measure(struct pool *pool, size_t read_bytes, int runs,
 	qsort(ns, READ_PARTS, sizeof(*ns), by_value);
 	out->read_gb_s = (double)(part * PIECE) / ns[READ_PARTS / 2];
 	free(p);
-	if (l == NULL)
-		return 0;
-	out->fma_gflops = rate(pool, l->fma, l->fma_macs, runs);
-	out->maddubs_paddw_gops = rate(pool, l->maddubs_paddw,
-	    l->maddubs_paddw_macs, runs);
-	out->maddubs_maddwd_gops = rate(pool, l->maddubs_maddwd,
-	    l->maddubs_maddwd_macs, runs);
+	out->fma_gflops = rate(pool, &l->fma, runs);
+	out->int8_gops = rate(pool, &l->int8, runs);
+	out->maddubs_paddw_gops = l->maddubs_paddw.run == l->int8.run ?
+	    out->int8_gops : rate(pool, &l->maddubs_paddw, runs);
+	out->maddubs_maddwd_gops = rate(pool, &l->maddubs_maddwd, runs);
 	return 0;
 }

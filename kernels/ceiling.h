@@ -15,22 +15,32 @@
 
 struct ceiling {
 	double	 read_gb_s;		/* 10^9 bytes a second */
-	double	 fma_gflops;		/* a multiply-add counts two; 0: no */
-	double	 maddubs_paddw_gops;	/* loops for this CPU */
+	/* a multiply-add counts two; 0: the level in force has no loop */
+	double	 fma_gflops;
+	double	 int8_gops;		/* by the level's best instructions */
+	double	 maddubs_paddw_gops;
 	double	 maddubs_maddwd_gops;	/* maddubs + maddwd + paddd */
 };
 
 typedef void (*ceiling_loop_fn)(size_t n_steps);
 
-/* The loops of a level, and the multiply-adds of one step of each. */
+/* A loop and the multiply-adds of one step. */
+struct ceiling_loop {
+	ceiling_loop_fn	 run;		/* NULL: there is none */
+	double		 macs;
+};
+
+/* The loops of a level and those below it, a part of its table. */
 struct ceiling_loops {
-	void		(*read)(const void *p, size_t bytes);
-	ceiling_loop_fn	 fma, maddubs_paddw, maddubs_maddwd;
-	double		 fma_macs, maddubs_paddw_macs, maddubs_maddwd_macs;
+	void			(*read)(const void *p, size_t bytes);
+	struct ceiling_loop	 fma;
+	struct ceiling_loop	 int8;	/* products of bytes, in whatever way
+					   the level does them best */
+	struct ceiling_loop	 maddubs_paddw, maddubs_maddwd;
 };
 
 /*
- * The best of `runs` runs of half a millisecond for each loop; reading is
+ * By the loops of the level in force: the best of `runs` runs of half a millisecond for each loop; reading is
  * measured once over read_bytes, which is more than the caches hold, in parts
  * whose median counts.
  */

@@ -13,8 +13,10 @@
 #include <cpuid.h>
 #include <stdint.h>
 
+#define LEAF7_1_AVX_VNNI (1u << 4)	/* EAX; not all compilers name it */
 #define XCR0_SSE	(1u << 1)
 #define XCR0_AVX	(1u << 2)
+#define XCR0_AVX512	(7u << 5)	/* masks, high halves, high registers */
 
 static uint32_t
 read_xcr0(void)
@@ -25,19 +27,36 @@ read_xcr0(void)
 	return low;
 }
 
+/* Whether leaf 7 names all that the level AVX-512 uses. */
+static int
+has_avx512(unsigned b, unsigned c)
+{
+	const unsigned need = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ |
+	    bit_AVX512VL;
+
+	return (b & need) == need && (c & bit_AVX512VNNI);
+}
+
 unsigned
 cpu_flags(void)
 {
 	const unsigned need1 = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
-	const unsigned need_xcr0 = XCR0_SSE | XCR0_AVX;
+	const uint32_t avx = XCR0_SSE | XCR0_AVX;
 	unsigned a, b, c, d, flags = 0;
+	uint32_t saved;
 
 	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need1) != need1)
 		return 0;
-	if ((read_xcr0() & need_xcr0) != need_xcr0)
+	saved = read_xcr0();
+	if ((saved & avx) != avx ||
+	    !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2))
 		return 0;
-	if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2))
-		flags |= CPU_AVX2;
+	flags = CPU_AVX2;
+	if ((saved & XCR0_AVX512) == XCR0_AVX512 && has_avx512(b, c))
+		flags |= CPU_AVX512;
+	if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
+	    (a & LEAF7_1_AVX_VNNI))
+		flags |= CPU_AVX_VNNI;
 	return flags;
 }
 

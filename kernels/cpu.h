@@ -5,8 +5,10 @@
 /* What the CPU can do and the system lets it do. */
 
 enum cpu_flag {
-	CPU_AVX2 = 1 << 0	/* AVX2, FMA and F16C, with their registers
-				   saved by the system */
+	/* each with its registers saved by the system */
+	CPU_AVX2 = 1 << 0,	/* AVX2, FMA and F16C */
+	CPU_AVX_VNNI = 1 << 1,	/* byte products of 256 bits, as VEX has them */
+	CPU_AVX512 = 1 << 2	/* AVX-512 F, BW, DQ and VL with VNNI */
 };
 
 /* An or of enum cpu_flag. */

@@ -17,6 +17,18 @@
 #include "kernels/ref/ref.h"
 #ifdef KERNELS_AVX2
 #include "kernels/x86/avx2.h"
+#else
+#define avx2_overlay NULL
+#endif
+#ifdef KERNELS_AVXVNNI
+#include "kernels/x86/avxvnni.h"
+#else
+#define avxvnni_overlay NULL
+#endif
+#ifdef KERNELS_AVX512
+#include "kernels/x86/avx512.h"
+#else
+#define avx512_overlay NULL
 #endif
 
 struct level {
@@ -27,11 +39,9 @@ struct level {
 
 static const struct level levels[] = {
 	{ "ref", 0, ref_table },
-#ifdef KERNELS_AVX2
 	{ "avx2", CPU_AVX2, avx2_overlay },
-#else
-	{ "avx2", CPU_AVX2, NULL },
-#endif
+	{ "avxvnni", CPU_AVX2 | CPU_AVX_VNNI, avxvnni_overlay },
+	{ "avx512", CPU_AVX2 | CPU_AVX512, avx512_overlay },
 };
 
 /* Every entry of the table, by name and place. */

@@ -16,10 +16,12 @@
  * or columns are computed together, nor on the thread count.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
+#include "kernels/ceiling.h"
 #include "kernels/types.h"
 
 /*
@@ -67,6 +69,10 @@ struct kern_table {
 	kern_dot_fn	 dot[TYPE_LIMIT];
 	kern_unpack_fn	 unpack[TYPE_LIMIT];
 	kern_panel_fn	 panel[TYPE_LIMIT];
+	/* Panels take activations as ACT_Q8 where they would want them widened
+	 * to ACT_Q16, having products of bytes; the results are the same. */
+	bool		 no_q16;
+	struct ceiling_loops ceiling;
 #define K(name, ret, args, what) ret (*name) args;
 #include "kernels/kernels.def"
 #undef K
@@ -77,8 +83,8 @@ extern const struct kern_table *kern;
 
 /*
  * Choose the level: the best the machine has, or the one named by the
- * environment variable BIGMODEL_CPU ("ref", "avx2").  A level the machine
- * lacks is an error.
+ * environment variable BIGMODEL_CPU ("ref", "avx2", "avxvnni", "avx512").  A
+ * level the machine lacks is an error.
  */
 int		 kern_init(struct cause *cause) BM_MUST_CHECK;
 /* As kern_init, for a level by name (tests). */

@@ -53,7 +53,9 @@ pack_has(enum tensor_type t, size_t n_in)
 enum act_form
 pack_act(enum tensor_type t, size_t n_rows)
 {
-	return n_rows == 1 ? layouts[t].one : layouts[t].many;
+	enum act_form form = n_rows == 1 ? layouts[t].one : layouts[t].many;
+
+	return form == ACT_Q16 && kern->no_q16 ? ACT_Q8 : form;
 }
 
 size_t

@@ -28,7 +28,8 @@
 
 /* Whether matrices of the type with rows of n_in have a packed form. */
 bool	 pack_has(enum tensor_type t, size_t n_in);
-/* The form its panel kernel wants for that many rows of activations. */
+/* The form its panel kernel of the level in force wants for that many rows of
+ * activations. */
 enum act_form pack_act(enum tensor_type t, size_t n_rows);
 /* Bytes of one panel of rows of n_in. */
 size_t	 pack_panel_bytes(enum tensor_type t, size_t n_in);

@@ -39,8 +39,8 @@
 #define READ_TIMEOUT_MS	60000
 
 /* The series; behind SERIES_DECODE one for each batch size. */
-enum { SERIES_READ, SERIES_FMA, SERIES_PADDW, SERIES_MADDWD, SERIES_PREFILL,
-    SERIES_CPU, SERIES_DECODE };
+enum { SERIES_READ, SERIES_FMA, SERIES_INT8, SERIES_PADDW, SERIES_MADDWD,
+    SERIES_PREFILL, SERIES_CPU, SERIES_DECODE };
 
 struct bench {
 	struct chan	*c;
@@ -191,6 +191,7 @@ measure_limits(struct bench *b, size_t round, struct cause *cause)
 		return r;
 	*sample(b, SERIES_READ, round) = top.read_gb_s;
 	*sample(b, SERIES_FMA, round) = top.fma_gflops;
+	*sample(b, SERIES_INT8, round) = top.int8_gops;
 	*sample(b, SERIES_PADDW, round) = top.maddubs_paddw_gops;
 	*sample(b, SERIES_MADDWD, round) = top.maddubs_maddwd_gops;
 	return 0;
@@ -330,6 +331,7 @@ send_answer(struct bench *b)
 	struct msg_bench_result a = {
 	    .read_gb_s = median(b, SERIES_READ),
 	    .fma_gflops = best(b, SERIES_FMA),
+	    .int8_gops = best(b, SERIES_INT8),
 	    .maddubs_paddw_gops = best(b, SERIES_PADDW),
 	    .maddubs_maddwd_gops = best(b, SERIES_MADDWD),
 	    .pp_tokens_per_s = median(b, SERIES_PREFILL),

@@ -5,14 +5,12 @@
 /* The AVX2 level (with FMA and F16C).  Nothing here may be called before
  * cpu_flags() said CPU_AVX2. */
 
-#include "kernels/ceiling.h"
 #include "kernels/kernels.h"
-
-extern const struct ceiling_loops avx2_ceiling_loops;
 
 /* Overlay the entries this level has. */
 void	 avx2_overlay(struct kern_table *t);
 
+void	 avx2_overlay_ceiling(struct kern_table *t);
 void	 avx2_overlay_float(struct kern_table *t);
 void	 avx2_overlay_panel_float(struct kern_table *t);
 void	 avx2_overlay_panel_q16(struct kern_table *t);

@@ -85,7 +85,14 @@ loop_read(const void *p, size_t bytes)
 	__asm__ volatile("" : : "x" (a), "x" (b));
 }
 
-const struct ceiling_loops avx2_ceiling_loops = {
-	loop_read, loop_fma, loop_maddubs_paddw, loop_maddubs_maddwd,
-	CHAINS * 8, CHAINS * 32, CHAINS * 32
-};
+void
+avx2_overlay_ceiling(struct kern_table *t)
+{
+	t->ceiling.read = loop_read;
+	t->ceiling.fma = (struct ceiling_loop){ loop_fma, CHAINS * 8 };
+	t->ceiling.maddubs_paddw =
+	    (struct ceiling_loop){ loop_maddubs_paddw, CHAINS * 32 };
+	t->ceiling.maddubs_maddwd =
+	    (struct ceiling_loop){ loop_maddubs_maddwd, CHAINS * 32 };
+	t->ceiling.int8 = t->ceiling.maddubs_paddw;
+}

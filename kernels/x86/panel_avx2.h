@@ -23,7 +23,9 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Columns of a tile of 16 rows: 8 sums, 2 of weights, 1 of activations. */
+#ifndef TILE_COLS
 #define TILE_COLS 4
+#endif
 
 /* acc + maddubs(w, a) */
 ALWAYS_INLINE __m256i
@@ -68,6 +70,19 @@ store_scales(const void *p, float *out)
 {
 	_mm256_store_ps(out, load_f16(p));
 	_mm256_store_ps(out + 8, load_f16((const uint16_t *)p + 8));
+}
+
+/* 2^(e - 128) of 8 exponents: see e8m0_half_to_f32. */
+ALWAYS_INLINE __m256
+scales_e8m0(const uint8_t *p)
+{
+	__m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+	__m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e,
+	    _mm256_set1_epi32(1)), 23);
+	__m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+
+	return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, small,
+	    _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
 }
 
 ALWAYS_INLINE void

@@ -201,19 +201,6 @@ unpack_q5_1(const uint8_t *w, struct block_u8 *b)
 	store_scales(w + 352, b->m);
 }
 
-/* 2^(e - 128) of 8 exponents: see e8m0_half_to_f32. */
-ALWAYS_INLINE __m256
-scales_e8m0(const uint8_t *p)
-{
-	__m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
-	__m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e,
-	    _mm256_set1_epi32(1)), 23);
-	__m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
-
-	return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, small,
-	    _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
-}
-
 /* Values are stored 12 more than they are. */
 ALWAYS_INLINE void
 unpack_mxfp4(const uint8_t *w, struct block_u8 *b)

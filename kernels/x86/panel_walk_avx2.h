@@ -27,6 +27,18 @@ WALK(tiles)(const WALK_SHAPE s, const WALK_BLOCK *b, size_t n_blocks,
 	for (; n_cols > 0; n_cols -= n) {
 		n = tile_cols(n_cols, TILE_COLS);
 		switch (n) {
+#if TILE_COLS > 6
+		CASE(12);
+		CASE(11);
+		CASE(10);
+		CASE(9);
+		CASE(8);
+		CASE(7);
+#endif
+#if TILE_COLS > 4
+		CASE(6);
+		CASE(5);
+#endif
 		CASE(4);
 		CASE(3);
 		CASE(2);

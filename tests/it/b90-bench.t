@@ -9,7 +9,9 @@ from bm import *
 
 t = Tap()
 TINY = ("--prompt", "16", "--generate", "8", "--batch", "1,2")
-LIMITS = ("read_gb_s", "fma_gflops", "int8_gops", "int8_maddwd_gops")
+LIMITS = ("read_gb_s", "fma_gflops", "int8_gops", "int8_maddubs_gops", "int8_maddwd_gops")
+FRACTIONS = (("pp_fraction_int8", "int8_gops"), ("pp_fraction_int8_maddubs", "int8_maddubs_gops"),
+             ("pp_fraction_fma", "fma_gflops"))
 SPEEDS = ("pp_tokens_per_s", "tg_tokens_per_s", "pp_madds_per_token", "madds_per_token", "bytes_per_token")
 
 
@@ -46,7 +48,7 @@ t.ok(0 < kv < weights / 10, "bytes are those of the weights and some of the cach
 if b["fma_gflops"] is not None:     # null where this machine has no loops for it
     t.ok(all(b[x] > 0 for x in LIMITS), "the limits", got.stdout)
     t.ok(all(0 < b[x] < 1.5 for x in ("pp_fraction_int8", "pp_fraction_fma")), "prefill is within the limits", got.stdout)
-    for name, limit in (("pp_fraction_int8", "int8_gops"), ("pp_fraction_fma", "fma_gflops")):
+    for name, limit in FRACTIONS:
         t.ok(near(b[name], 2 * b["pp_madds_per_token"] * b["pp_tokens_per_s"] / 1e9 / b[limit]), f"{name} is of {limit}",
              got.stdout)
 # A model in the caches may be read faster than memory, so only the sum is checked
@@ -61,7 +63,14 @@ got = bench(TALE, "--prompt", "16", "--generate", "2", "--batch", "3", "--runs",
 t.ok(got.returncode == 0 and "prompt of 16" in got.stdout and "3 at once" in got.stdout and "generate 2" in got.stdout,
      "the text; one sequence is always measured", got.stdout + got.stderr)
 got = bench(TALE, *TINY, "--runs", "1", "--json", env={"BIGMODEL_CPU": "ref"})
-t.ok(json.loads(got.stdout)["cpu_level"] == "ref", "the level named", got.stdout + got.stderr)
+ref = json.loads(got.stdout)
+t.ok(ref["cpu_level"] == "ref", "the level named", got.stdout + got.stderr)
+t.ok(ref["read_gb_s"] > 0 and ref["int8_gops"] is None and ref["pp_fraction_int8_maddubs"] is None,
+     "what has no loop at a level is null", got.stdout)
+got = bench(TALE, *TINY, "--runs", "1", "--json", env={"BIGMODEL_CPU": "avx2"})
+if got.returncode == 0:
+    avx2 = json.loads(got.stdout)
+    t.ok(avx2["int8_gops"] == avx2["int8_maddubs_gops"], "maddubs and paddw is the limit of avx2", got.stdout)
 
 for args in ((), (TALE, "x"), (TALE, "--batch", "0"), (TALE, "--batch", "1,,2"), (TALE, "--batch", "1,2,"),
              (TALE, "--batch", "1025"), (TALE, "--batch", ",".join(map(str, range(2, 70)))), (TALE, "--prompt", "0"),
