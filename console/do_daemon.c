@@ -69,6 +69,7 @@ shape_of(const struct job *j)
 {
 	switch (j->cmd->id) {
 	case CMD_ID_SHOW_MODELS:
+	case CMD_ID_SHOW_VARIANTS:
 	case CMD_ID_SHOW_WORKERS:
 	case CMD_ID_SHOW_REQUESTS:
 	case CMD_ID_SHOW_KERNELS:

@@ -31,6 +31,22 @@ static const struct column models_view[] = {
 	{ "reason", "REASON", FORM_TEXT, 0 },
 };
 
+static const struct column variants_view[] = {
+	{ "model", "MODEL", FORM_TEXT, 12 },
+	{ "name", "VARIANT", FORM_TEXT, 10 },
+	{ "state", "STATE", FORM_STATE, 9 },
+	{ "type", "TYPE", FORM_TEXT, 6 },
+	{ "file_bytes", "SIZE", FORM_BYTES, 9 },
+	{ "perplexity", "PPL", FORM_RATE, 8 },
+	{ "kl_divergence", "KL", FORM_RATE, 8 },
+	{ "canary_percent", "SHARE%", FORM_NUMBER, 6 },
+	{ "live", "LIVE", FORM_NUMBER, 4 },
+	{ "requests_total", "REQUESTS", FORM_NUMBER, 8 },
+	{ "errors_total", "ERRORS", FORM_NUMBER, 6 },
+	{ "tokens_per_s", "TOK/S", FORM_RATE, 7 },
+	{ "reason", "REASON", FORM_TEXT, 0 },
+};
+
 static const struct column workers_view[] = {
 	{ "id", "ID", FORM_NUMBER, 3 },
 	{ "pid", "PID", FORM_NUMBER, 7 },
@@ -93,6 +109,8 @@ view_columns(enum command_id id, size_t *n)
 	switch (id) {
 	case CMD_ID_SHOW_MODELS:
 		return VIEW(models_view);
+	case CMD_ID_SHOW_VARIANTS:
+		return VIEW(variants_view);
 	case CMD_ID_SHOW_WORKERS:
 		return VIEW(workers_view);
 	case CMD_ID_SHOW_REQUESTS:

@@ -398,6 +398,9 @@ run_gate_command(struct admin *a)
 	case CMD_ID_SHOW_REQUESTS:
 		show_requests(a->gate, &a->out);
 		break;
+	case CMD_ID_SHOW_VARIANTS:
+		show_variants(a->gate, &a->out);
+		break;
 	case CMD_ID_SHOW_CONFIG:
 		show_config(a->gate, &a->out);
 		break;

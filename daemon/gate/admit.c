@@ -51,7 +51,7 @@ check_model(const struct gate *g, const struct gate_model *m,
 		return cause_set(cause, BM_EOVERLOAD,
 		    "model \"%s\" is being unloaded", m->name);
 	if (strcmp(m->state, "failed") == 0 &&
-	    sched_worker(&g->workers, m, false) == NULL)
+	    sched_worker(&g->workers, m, NULL, false) == NULL)
 		return cause_set(cause, BM_EOVERLOAD,
 		    "model \"%s\" could not be started: %s", m->name,
 		    m->reason != NULL ? m->reason : "");
@@ -108,7 +108,7 @@ check_queue(const struct gate *g, const struct gate_model *m,
 {
 	bool is_run = r->kind == REQUEST_GENERATE;
 
-	if (sched_worker(&g->workers, m, is_run) != NULL &&
+	if (sched_worker(&g->workers, m, NULL, is_run) != NULL &&
 	    (!is_run || TAILQ_EMPTY(&m->queue)))
 		return 0;
 	if (g->n_queued < g->conf.limits_queue)

@@ -72,6 +72,12 @@ count_end(struct gate *g, const struct request *r, uint64_t now_ns,
 	m->prompt_tokens += res->prompt_tokens;
 	m->cached_tokens += res->cached_tokens;
 	hist_add(&m->duration, ms);
+	if (r->variant != NULL) {
+		r->variant->n_requests++;
+		r->variant->n_errors += res->code != 0 &&
+		    res->code != BM_ECANCEL;
+		window_hist_add(&r->variant->duration, now_ns, ms);
+	}
 	if (res->code == 0)
 		m->mean_ms = sched_mean_ms(m->mean_ms,
 		    clock_ms_between(r->dispatched_ns, now_ns));
@@ -110,6 +116,7 @@ forget(struct gate *g, struct request *r)
 {
 	sched_heap_remove(g->deadlines, r);
 	map_remove(&g->requests, r->id);
+	variants_bind(r, NULL);
 	if (r->on_model != NULL)
 		r->on_model->n_live--;
 	if (r->use != NULL)
@@ -247,6 +254,8 @@ request_submit(struct gate *g, struct request *r)
 	if (r->use != NULL)
 		r->use->n_live++;
 	set_deadline(g, r);
+	if (r->kind == REQUEST_GENERATE)
+		variants_draw(m, r);
 	before = sched_enqueue(m, r);
 	g->n_queued++;
 	hold(r);
@@ -293,6 +302,7 @@ start(struct gate *g, struct gate_worker *w, struct request *r)
 	if (r->kind == REQUEST_GENERATE) {
 		w->n_running++;
 		g->n_running++;
+		variants_bind(r, w->variant);
 	}
 	if (r->dispatched_ns == 0) {
 		r->dispatched_ns = clock_now_ns();
@@ -370,6 +380,7 @@ on_out(struct gate *g, struct request *r, const struct msg_out *m)
 
 		r->first_output_ns = now_ns;
 		hist_add(&r->on_model->ttft, ms);
+		window_hist_add(&r->variant->ttft, now_ns, ms);
 		window_hist_add(&g->stats->ttft, now_ns, ms);
 	}
 	if (r->n_generated + n > r->cap_generated) {
@@ -384,6 +395,8 @@ on_out(struct gate *g, struct request *r, const struct msg_out *m)
 	r->n_generated += n;
 	g->stats->tokens_total += n;
 	r->on_model->completion_tokens += n;
+	r->variant->completion_tokens += n;
+	rate_add(&r->variant->token_rate, now_ns, n);
 	rate_add(&g->stats->tokens, now_ns, n);
 	rate_add(&r->on_model->token_rate, now_ns, n);
 	/* A put beyond the limit fails; the log has what fitted. */
@@ -548,6 +561,12 @@ core_model_end(struct gate *g, struct gate_model *m, int code,
 		    (r = TAILQ_FIRST(&w->running)) != NULL)
 			request_fail(g, r, code, text, 0);
 	}
+}
+
+void
+core_strand(struct gate *g, struct request *r)
+{
+	request_fail(g, r, BM_EWORKER, "the variant it began on is gone", 0);
 }
 
 void

@@ -35,6 +35,8 @@ void	 core_model_end(struct gate *g, struct gate_model *m, int code,
 /* A frame of a worker about a request. */
 void	 core_frame(struct gate *g, struct gate_worker *w,
 	    const struct frame *f);
+/* End one whose variant will have no worker any more. */
+void	 core_strand(struct gate *g, struct request *r);
 /* The live request of that uuid, or NULL. */
 struct request	*core_find_uuid(const struct gate *g, const char *uuid);
 /* End everything there is. */
@@ -62,6 +64,22 @@ void	 workers_assign(struct gate *g, struct gate_worker *w,
 /* A new link; an old one ends first. */
 void	 workers_link(struct gate *g, const struct msg_peer *m, int fd);
 void	 workers_gone(struct gate *g, struct gate_worker *w);
+
+/* ---- variants.c ---- */
+
+struct gate_variant *variants_find(const struct gate_model *m,
+	    struct slice name);
+/* Made when there is none of that name. */
+struct gate_variant *variants_get(struct gate_model *m, struct slice name);
+void	 variants_free(struct gate_model *m);
+/* From now on r is v's; NULL: nobody's. */
+void	 variants_bind(struct request *r, struct gate_variant *v);
+/* Decide whether a new request is one for the canary. */
+void	 variants_draw(struct gate_model *m, struct request *r);
+void	 variants_note(struct gate *g, const struct msg_variant *s);
+void	 variants_gone(struct gate *g, const struct msg_variant_gone *s);
+/* Tell the master which are idle. */
+void	 variants_check_idle(struct gate *g, struct gate_model *m);
 
 /* ---- journal.c ---- */
 

@@ -29,14 +29,40 @@ struct admin_listener;
 
 TAILQ_HEAD(request_list, request);
 
+/* A file that a model may be served from, and what requests on it were like. */
+struct gate_variant {
+	char		*name;
+	char		*path;
+	char		*reason;	/* why it is in that state; "" */
+	char		 state[16];	/* active, canary, leaving... */
+	uint64_t	 file_bytes;
+	uint32_t	 term;		/* of its leaving, for VARIANT_IDLE */
+	bool		 is_leaving;	/* no new requests */
+	bool		 was_idle;	/* VARIANT_IDLE has been sent */
+	size_t		 n_bound;	/* live requests that are its */
+	/* of the last MODEL_INFO */
+	char		 type[16];
+	uint64_t	 memory_bytes;	/* of one worker */
+	double		 bits_per_weight;
+	uint64_t	 n_requests;
+	uint64_t	 n_errors;
+	uint64_t	 completion_tokens;
+	struct rate	 token_rate;
+	struct window_hist ttft;
+	struct window_hist duration;
+	TAILQ_ENTRY(gate_variant) entry;
+};
+TAILQ_HEAD(gate_variant_list, gate_variant);
+
 struct gate_worker {
 	uint32_t	 id;
 	uint32_t	 pid;
 	struct gate	*gate;
 	struct chan	*chan;		/* NULL: no link */
 	struct gate_model *model;
-	char		*variant;
+	struct gate_variant *variant;	/* NULL while model is */
 	char		 state[16];	/* as the master says */
+	bool		 is_held;	/* drained by an operator */
 	bool		 is_ready;	/* linked and MODEL_INFO received */
 	uint32_t	 n_running;
 	uint32_t	 n_parallel;
@@ -50,6 +76,7 @@ struct gate_worker {
 	uint64_t	 accepted_tokens; /* of those */
 	uint64_t	 load_ns;	/* when that LOAD came */
 	char		*model_name;	/* also when model is NULL */
+	char		*variant_name;
 	bool		 is_draining;	/* the master wants it idle */
 	bool		 was_idle;	/* WORKER_IDLE has been sent */
 	struct map	 ending;	/* ids given up; their ENDED is awaited,
@@ -61,7 +88,14 @@ TAILQ_HEAD(worker_list, gate_worker);
 
 struct gate_model {
 	char		*name;
-	char		*variant;
+	struct gate_variant_list variants;
+	struct gate_variant *active;	/* has the new requests, but for */
+	struct gate_variant *canary;	/* percent of them; or NULL */
+	uint32_t	 percent;
+	uint32_t	 credit;	/* 0 to 99: of the canary's next one */
+	char		*previous;	/* what rollback brings back; "" */
+	char		*next;		/* what is being brought up; "" */
+	bool		 is_held;	/* drained by an operator */
 	char		*path;
 	char		 state[16];	/* starting, ready, failed... */
 	char		*reason;	/* why it is in that state; "" */
@@ -74,10 +108,7 @@ struct gate_model {
 	bool		 is_dispatching;
 	/* of the last MODEL_INFO */
 	char		 architecture[32];
-	char		 type[16];
 	uint64_t	 n_params;
-	uint64_t	 file_bytes;
-	uint64_t	 memory_bytes;
 	uint32_t	 n_threads_chosen;
 	uint32_t	 n_ctx;
 	uint32_t	 n_vocab;

@@ -52,7 +52,8 @@ journal_request(struct gate *g, const struct request *r,
 		.protocol = slice_of(or_empty(r->protocol)),
 		.endpoint = slice_of(or_empty(r->endpoint)),
 		.model = slice_of(m != NULL ? m->name : or_empty(r->model)),
-		.variant = slice_of(m != NULL ? m->variant : ""),
+		.variant = slice_of(r->variant != NULL ? r->variant->name :
+		    ""),
 		.worker = r->last_worker,
 		.status = slice_of(res->code == 0 ? "ok" :
 		    err_name(res->code)),

@@ -78,15 +78,17 @@ model_add(struct gate *g, struct slice name)
 	struct gate_worker *w;
 
 	m->name = slice_dup(name);
-	m->variant = xstrdup("");
+	m->previous = xstrdup("");
+	m->next = xstrdup("");
 	m->path = xstrdup("");
 	m->reason = xstrdup("");
+	TAILQ_INIT(&m->variants);
 	TAILQ_INIT(&m->queue);
 	TAILQ_INIT(&m->asides);
 	TAILQ_INSERT_TAIL(&g->models, m, entry);
 	TAILQ_FOREACH(w, &g->workers, entry) {
 		if (w->model == NULL && slice_eq(name, w->model_name))
-			w->model = m;
+			workers_assign(g, w, name, slice_of(w->variant_name));
 	}
 	return m;
 }
@@ -98,7 +100,12 @@ on_model_state(struct gate *g, const struct msg_model_state *s)
 
 	if (m == NULL)
 		m = model_add(g, s->name);
-	core_text(&m->variant, s->variant);
+	m->active = variants_get(m, s->variant);
+	m->canary = s->percent == 0 ? NULL : variants_get(m, s->next);
+	m->percent = s->percent;
+	m->is_held = s->is_held != 0;
+	core_text(&m->previous, s->previous);
+	core_text(&m->next, s->next);
 	core_text(&m->path, s->path);
 	core_text(&m->reason, s->reason);
 	core_word(m->state, sizeof(m->state), s->state);
@@ -109,7 +116,7 @@ on_model_state(struct gate *g, const struct msg_model_state *s)
 	m->is_going = strcmp(m->state, "draining") == 0;
 	m->was_idle = false;
 	if (strcmp(m->state, "failed") == 0 &&
-	    sched_worker(&g->workers, m, false) == NULL)
+	    sched_worker(&g->workers, m, NULL, false) == NULL)
 		core_model_end(g, m, BM_EOVERLOAD, m->reason, false);
 	core_dispatch(g, m);
 	links_check_idle(g);
@@ -126,12 +133,16 @@ on_model_gone(struct gate *g, struct slice name)
 	m->is_going = true;
 	core_model_end(g, m, BM_EOVERLOAD, "the model was unloaded", true);
 	TAILQ_FOREACH(w, &g->workers, entry) {
-		if (w->model == m)
+		if (w->model == m) {
 			w->model = NULL;
+			w->variant = NULL;
+		}
 	}
 	TAILQ_REMOVE(&g->models, m, entry);
+	variants_free(m);
 	free(m->name);
-	free(m->variant);
+	free(m->previous);
+	free(m->next);
 	free(m->path);
 	free(m->reason);
 	free(m);
@@ -146,6 +157,7 @@ on_worker_state(struct gate *g, const struct msg_worker_state *s)
 	workers_assign(g, w, s->model, s->variant);
 	core_word(w->state, sizeof(w->state), s->state);
 	w->restarts = s->restarts;
+	w->is_held = s->is_held != 0;
 	w->started_ms = s->started_ms;
 }
 
@@ -296,6 +308,16 @@ master_frame(struct chan *c, const struct frame *f, void *arg)
 		on_model_gone(g, m.name);
 		return;
 	}
+	case MSG_VARIANT: {
+		GET(variant);
+		variants_note(g, &m);
+		return;
+	}
+	case MSG_VARIANT_GONE: {
+		GET(variant_gone);
+		variants_gone(g, &m);
+		return;
+	}
 	case MSG_WORKER_STATE: {
 		GET(worker_state);
 		on_worker_state(g, &m);
@@ -354,6 +376,7 @@ links_check_idle(struct gate *g)
 	struct gate_worker *w;
 
 	TAILQ_FOREACH(m, &g->models, entry) {
+		variants_check_idle(g, m);
 		if (!m->is_going || m->was_idle || m->n_live > 0)
 			continue;
 		m->was_idle = true;

@@ -145,7 +145,7 @@ value_of(const struct gate *g, const struct gate_model *m, enum value v)
 	case V_WORKERS_READY:
 		return (double)n_ready(g, m);
 	case V_MEMORY:
-		return (double)m->memory_bytes;
+		return (double)m->active->memory_bytes;
 	case V_KV_USAGE:
 		return kv_usage(g, m);
 	case V_PROMPT_TOKENS:

@@ -38,11 +38,11 @@ put_model(struct buf *out, const struct gate_model *m)
 	buf_puts(out, "},\"meta\":{\"architecture\":");
 	buf_put_json(out, slice_of(m->architecture));
 	buf_puts(out, ",\"type\":");
-	buf_put_json(out, slice_of(m->type));
+	buf_put_json(out, slice_of(m->active->type));
 	buf_printf(out, ",\"n_ctx\":%u,\"n_vocab\":%u,\"n_params\":%llu,"
 	    "\"size\":%llu}}", m->n_ctx, m->n_vocab,
 	    (unsigned long long)m->n_params,
-	    (unsigned long long)m->file_bytes);
+	    (unsigned long long)m->active->file_bytes);
 }
 
 void

@@ -94,6 +94,8 @@ struct request {
 	struct gate_worker *worker;	/* NULL while queued */
 	int32_t		 last_worker;	/* its id, -1: it never ran */
 	struct gate_model *on_model;
+	struct gate_variant *variant;	/* NULL until it first ran */
+	bool		 wants_canary;
 	uint32_t	*generated;	/* tokens whose text was delivered,
 					 * little endian as on the wire */
 	size_t		 n_generated;

@@ -48,24 +48,44 @@ sched_dequeue(struct gate_model *m, struct request *r)
 
 static bool
 can_take(const struct gate_worker *w, const struct gate_model *m,
-    bool needs_slot)
+    const struct gate_variant *v, bool needs_slot)
 {
-	return w->model == m && w->is_ready && !w->is_draining &&
+	return w->model == m && (v == NULL || w->variant == v) &&
+	    w->is_ready && !w->is_draining && !w->is_held &&
 	    (!needs_slot || w->n_running < w->n_parallel);
 }
 
 struct gate_worker *
 sched_worker(const struct worker_list *workers, const struct gate_model *m,
-    bool needs_slot)
+    const struct gate_variant *v, bool needs_slot)
 {
 	struct gate_worker *w, *best = NULL;
 
 	TAILQ_FOREACH(w, workers, entry) {
-		if (can_take(w, m, needs_slot) &&
+		if (can_take(w, m, v, needs_slot) &&
 		    (best == NULL || w->n_running < best->n_running))
 			best = w;
 	}
 	return best;
+}
+
+/* Where r may go now. */
+static struct gate_worker *
+worker_for(const struct worker_list *workers, const struct gate_model *m,
+    const struct request *r)
+{
+	const struct gate_variant *v = m->active, *other = m->canary;
+
+	if (r->variant != NULL && r->n_generated > 0)
+		return sched_worker(workers, m, r->variant, true);
+	if (other != NULL && r->wants_canary) {
+		v = m->canary;
+		other = m->active;
+	}
+	/* One that has no worker at all must not keep its share waiting. */
+	if (other != NULL && sched_worker(workers, m, v, false) == NULL)
+		v = other;
+	return sched_worker(workers, m, v, true);
 }
 
 struct request *
@@ -74,12 +94,16 @@ sched_next(const struct worker_list *workers, const struct gate_model *m,
 {
 	struct request *r = TAILQ_FIRST(&m->asides);
 
-	if (r == NULL || (*w = sched_worker(workers, m, false)) == NULL) {
-		r = TAILQ_FIRST(&m->queue);
-		if (r != NULL && (*w = sched_worker(workers, m, true)) == NULL)
-			r = NULL;
-	}
-	return r;
+	if (r != NULL && (*w = sched_worker(workers, m, NULL, false)) != NULL)
+		return r;
+	/* Mostly either nobody waits or no worker has room. */
+	if (m->is_held || TAILQ_EMPTY(&m->queue) ||
+	    sched_worker(workers, m, NULL, true) == NULL)
+		return NULL;
+	TAILQ_FOREACH(r, &m->queue, entry)
+		if ((*w = worker_for(workers, m, r)) != NULL)
+			return r;
+	return NULL;
 }
 
 size_t

@@ -24,10 +24,12 @@ void	 sched_dequeue(struct gate_model *m, struct request *r);
 
 /*
  * The ready worker of m with the fewest running, NULL when none can take a
- * request.  needs_slot: one with room for one more RUN.
+ * request.  v: one of that variant; NULL: of any.  needs_slot: one with room
+ * for one more RUN.
  */
 struct gate_worker *sched_worker(const struct worker_list *workers,
-	    const struct gate_model *m, bool needs_slot);
+	    const struct gate_model *m, const struct gate_variant *v,
+	    bool needs_slot);
 /* The next request that can start now and its worker; NULL when none. */
 struct request	*sched_next(const struct worker_list *workers,
 	    const struct gate_model *m, struct gate_worker **w);

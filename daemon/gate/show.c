@@ -65,6 +65,18 @@ set_num(json_t *o, const char *key, double x)
 	    round(x * 1000) / 1000 : 0));
 }
 
+static void
+set_quantiles(json_t *o, const char *key, struct window_hist *w,
+    uint64_t now_ns)
+{
+	json_t *q = json_object();
+
+	set_num(q, "p50", window_hist_quantile_ms(w, now_ns, 0.50));
+	set_num(q, "p95", window_hist_quantile_ms(w, now_ns, 0.95));
+	set_num(q, "p99", window_hist_quantile_ms(w, now_ns, 0.99));
+	json_object_set_new(o, key, q);
+}
+
 void
 show_message(const char *text, struct buf *out)
 {
@@ -117,18 +129,6 @@ worker_rss(const struct show_procs *p, uint32_t worker)
 /* ---- status ---- */
 
 static json_t *
-ttft_object(struct gate *g, uint64_t now_ns)
-{
-	struct window_hist *w = &g->stats->ttft;
-	json_t *o = json_object();
-
-	set_num(o, "p50", window_hist_quantile_ms(w, now_ns, 0.50));
-	set_num(o, "p95", window_hist_quantile_ms(w, now_ns, 0.95));
-	set_num(o, "p99", window_hist_quantile_ms(w, now_ns, 0.99));
-	return o;
-}
-
-static json_t *
 log_object(const struct gate *g)
 {
 	json_t *o = json_object();
@@ -179,7 +179,7 @@ show_status(struct gate *g, const struct show_procs *p, struct buf *out)
 	set_int(o, "tokens_total", g->stats->tokens_total);
 	set_num(o, "requests_per_s", rate_per_s(&g->stats->requests, now_ns));
 	set_num(o, "tokens_per_s", rate_per_s(&g->stats->tokens, now_ns));
-	json_object_set_new(o, "ttft_ms", ttft_object(g, now_ns));
+	set_quantiles(o, "ttft_ms", &g->stats->ttft, now_ns);
 	set_int(o, "memory_bytes", total_rss(p));
 	json_object_set_new(o, "log", log_object(g));
 	put_line(out, o);
@@ -197,7 +197,7 @@ show_model(const struct gate *g, const struct gate_model *m, uint64_t now_ns,
 	set_int(workers, "min", m->workers_min);
 	set_int(workers, "max", m->workers_max);
 	set_str(o, "name", m->name);
-	set_str(o, "variant", m->variant);
+	set_str(o, "variant", m->active->name);
 	set_str(o, "state", m->state);
 	json_object_set_new(o, "workers", workers);
 	set_int(o, "threads", m->n_threads != 0 ? m->n_threads :
@@ -205,15 +205,19 @@ show_model(const struct gate *g, const struct gate_model *m, uint64_t now_ns,
 	set_int(o, "queued", m->n_queued);
 	set_int(o, "running", gate_model_running(g, m));
 	set_num(o, "tokens_per_s", rate_per_s(&m->token_rate, now_ns));
-	set_int(o, "memory_bytes", m->memory_bytes);
+	set_int(o, "memory_bytes", m->active->memory_bytes);
 	set_str(o, "architecture", m->architecture);
 	set_int(o, "parameters", m->n_params);
 	set_int(o, "context", m->n_ctx);
-	set_str(o, "type", m->type);
-	set_int(o, "file_bytes", m->file_bytes);
+	set_str(o, "type", m->active->type);
+	set_int(o, "file_bytes", m->active->file_bytes);
 	set_str(o, "path", m->path);
 	set_int(o, "requests_total", m->n_requests);
 	set_int(o, "errors_total", m->n_errors);
+	set_str(o, "previous", m->previous);
+	set_str(o, "next", m->next);
+	set_int(o, "canary_percent", m->percent);
+	json_object_set_new(o, "held", json_boolean(m->is_held));
 	set_str(o, "reason", m->reason);
 	put_line(out, o);
 }
@@ -229,6 +233,45 @@ show_models(struct gate *g, struct buf *out)
 }
 
 static void
+show_variant(const struct gate_model *m, struct gate_variant *v,
+    uint64_t now_ns, struct buf *out)
+{
+	json_t *o = json_object();
+
+	set_str(o, "name", v->name);
+	set_str(o, "model", m->name);
+	set_str(o, "file", v->path);
+	set_str(o, "type", v->type);
+	set_num(o, "bits_per_weight", v->bits_per_weight);
+	set_int(o, "file_bytes", v->file_bytes);
+	json_object_set_new(o, "perplexity", json_null());
+	json_object_set_new(o, "kl_divergence", json_null());
+	set_num(o, "tokens_per_s", rate_per_s(&v->token_rate, now_ns));
+	json_object_set_new(o, "active", json_boolean(v == m->active));
+	set_str(o, "state", v->state);
+	set_int(o, "canary_percent", v == m->canary ? m->percent : 0);
+	set_int(o, "live", v->n_bound);
+	set_int(o, "requests_total", v->n_requests);
+	set_int(o, "errors_total", v->n_errors);
+	set_quantiles(o, "ttft_ms", &v->ttft, now_ns);
+	set_quantiles(o, "duration_ms", &v->duration, now_ns);
+	set_str(o, "reason", v->reason);
+	put_line(out, o);
+}
+
+void
+show_variants(struct gate *g, struct buf *out)
+{
+	const struct gate_model *m;
+	struct gate_variant *v;
+	uint64_t now_ns = clock_now_ns();
+
+	TAILQ_FOREACH(m, &g->models, entry)
+		TAILQ_FOREACH(v, &m->variants, entry)
+			show_variant(m, v, now_ns, out);
+}
+
+static void
 show_worker(const struct gate_worker *w, uint64_t rss_bytes, uint64_t now_ns,
     struct buf *out)
 {
@@ -239,8 +282,8 @@ show_worker(const struct gate_worker *w, uint64_t rss_bytes, uint64_t now_ns,
 	set_int(o, "id", w->id);
 	set_int(o, "pid", w->pid);
 	set_str(o, "model", w->model_name);
-	set_str(o, "variant", w->variant);
-	set_str(o, "state", w->state);
+	set_str(o, "variant", w->variant_name);
+	set_str(o, "state", w->is_held ? "held" : w->state);
 	set_int(o, "running", w->n_running);
 	set_int(o, "parallel", w->n_parallel);
 	set_num(o, "tokens_per_s", is_fresh ? (double)w->tokens_per_s : 0);
@@ -321,7 +364,7 @@ show_request(const struct gate *g, const struct request *r, uint64_t now_ns,
 	set_str(o, "protocol", r->protocol);
 	set_str(o, "endpoint", r->endpoint);
 	set_str(o, "model", r->on_model->name);
-	set_str(o, "variant", r->on_model->variant);
+	set_str(o, "variant", r->variant != NULL ? r->variant->name : "");
 	json_object_set_new(o, "worker", r->worker != NULL ?
 	    json_integer(r->worker->id) : json_null());
 	set_str(o, "state", r->worker != NULL ? "running" : "queued");

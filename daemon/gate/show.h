@@ -28,6 +28,7 @@ void	 show_procs_fini(struct show_procs *p);
 void	 show_status(struct gate *g, const struct show_procs *p,
 	    struct buf *out);
 void	 show_models(struct gate *g, struct buf *out);
+void	 show_variants(struct gate *g, struct buf *out);
 void	 show_workers(struct gate *g, const struct show_procs *p,
 	    struct buf *out);
 void	 show_requests(struct gate *g, struct buf *out);

@@ -52,7 +52,7 @@ workers_get(struct gate *g, uint32_t id)
 	w->gate = g;
 	w->id = id;
 	w->started_ms = clock_unix_ms();
-	w->variant = xstrdup("");
+	w->variant_name = xstrdup("");
 	w->model_name = xstrdup("");
 	str_copy(w->state, "starting", sizeof(w->state));
 	TAILQ_INIT(&w->running);
@@ -80,7 +80,7 @@ workers_gone(struct gate *g, struct gate_worker *w)
 	worker_unlink(g, w);
 	TAILQ_REMOVE(&g->workers, w, entry);
 	map_fini(&w->ending);
-	free(w->variant);
+	free(w->variant_name);
 	free(w->model_name);
 	free(w);
 }
@@ -91,10 +91,34 @@ workers_assign(struct gate *g, struct gate_worker *w, struct slice model,
 {
 	if (!slice_eq(model, w->model_name))
 		core_text(&w->model_name, model);
-	core_text(&w->variant, variant);
+	if (!slice_eq(variant, w->variant_name))
+		core_text(&w->variant_name, variant);
 	/* Requests on it belong to the model it had. */
-	if (TAILQ_EMPTY(&w->running))
-		w->model = workers_model(g, model);
+	if (!TAILQ_EMPTY(&w->running))
+		return;
+	w->model = workers_model(g, model);
+	w->variant = w->model != NULL ? variants_get(w->model, variant) :
+	    NULL;
+}
+
+static void
+note_variant(struct gate_variant *v, const struct msg_model_info *i)
+{
+	core_word(v->type, sizeof(v->type), i->type);
+	v->file_bytes = i->file_bytes;
+	v->memory_bytes = i->weight_bytes + i->kv_bytes + i->scratch_bytes;
+	v->bits_per_weight = (double)i->bits_per_weight;
+}
+
+static void
+note_model(struct gate_model *m, const struct msg_model_info *i)
+{
+	core_word(m->architecture, sizeof(m->architecture), i->architecture);
+	core_word(m->chat_form, sizeof(m->chat_form), i->chat_form);
+	m->n_params = i->n_params;
+	m->n_threads_chosen = i->n_threads;
+	m->n_ctx = i->n_ctx;
+	m->n_vocab = i->n_vocab;
 }
 
 static void
@@ -109,15 +133,9 @@ on_model_info(struct gate *g, struct gate_worker *w,
 	w->is_ready = true;
 	if ((m = w->model) == NULL)
 		return;
-	core_word(m->architecture, sizeof(m->architecture), i->architecture);
-	core_word(m->type, sizeof(m->type), i->type);
-	core_word(m->chat_form, sizeof(m->chat_form), i->chat_form);
-	m->n_params = i->n_params;
-	m->file_bytes = i->file_bytes;
-	m->memory_bytes = i->weight_bytes + i->kv_bytes + i->scratch_bytes;
-	m->n_threads_chosen = i->n_threads;
-	m->n_ctx = i->n_ctx;
-	m->n_vocab = i->n_vocab;
+	note_variant(w->variant, i);
+	if (w->variant == m->active)
+		note_model(m, i);
 	core_dispatch(g, m);
 }
 

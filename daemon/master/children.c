@@ -100,6 +100,19 @@ status_text(int status, char *out, size_t size)
 }
 
 static void
+note_crash(struct child *c, const char *why)
+{
+	struct model *model = c->model;
+
+	swap_note_crash(model, c->variant, why);
+	if (c->variant != model->active)
+		return;
+	model->has_crashed = true;
+	str_copy(model->reason, why, sizeof(model->reason));
+	model->is_told = false;
+}
+
+static void
 report_crash(struct child *c)
 {
 	char name[32], how[96], next[64] = "";
@@ -115,10 +128,10 @@ report_crash(struct child *c)
 	snprintf(kind, sizeof(kind), "%s_died", role_name(c->role));
 	tell_event(c->master, kind, name, "%s%s", how, next);
 	if (c->model != NULL) {
-		c->model->has_crashed = true;
-		snprintf(c->model->reason, sizeof(c->model->reason),
-		    "%s %s", name, how);
-		c->model->is_told = false;
+		char why[sizeof(c->model->reason)];
+
+		snprintf(why, sizeof(why), "%s %s", name, how);
+		note_crash(c, why);
 	}
 }
 
@@ -127,6 +140,7 @@ static void
 gate_is_gone(struct master *m)
 {
 	struct model *model;
+	struct variant *v;
 	struct child *w;
 
 	TAILQ_FOREACH(model, &m->models, entry) {
@@ -134,6 +148,8 @@ gate_is_gone(struct master *m)
 		model_forget_asks(model);
 		TAILQ_FOREACH(w, &model->workers, entry)
 			w->is_idle = true;
+		TAILQ_FOREACH(v, &model->variants, entry)
+			v->is_idle = true;
 	}
 	m->is_drained = true;
 }
@@ -191,11 +207,13 @@ worker_is_ready(struct child *c)
 	if (c->sup.state != SUP_STARTING && c->sup.state != SUP_LOADING)
 		return;
 	sup_ready(&c->sup, clock_now_ns());
-	log_info("worker %u ready model=%s pid=%d ms=%lld", c->id,
-	    model->conf.name, (int)c->pid,
+	log_info("worker %u ready model=%s variant=%s pid=%d ms=%lld",
+	    c->id, model->conf.name, c->variant->name, (int)c->pid,
 	    (long long)(clock_unix_ms() - c->started_ms));
-	model->has_crashed = false;
-	model->reason[0] = '\0';
+	if (c->variant == model->active) {
+		model->has_crashed = false;
+		model->reason[0] = '\0';
+	}
 	model->is_told = false;
 	tell_link(&c->master->gate, c);
 }
@@ -212,8 +230,11 @@ worker_has_failed(struct child *c, const struct msg_result *r)
 	log_warnx("worker %u can't load model %s: %s", c->id,
 	    model->conf.name, text);
 	tell_event(c->master, "load_failed", model->conf.name, "%s", text);
-	str_copy(model->reason, text, sizeof(model->reason));
-	model->is_told = false;
+	swap_note_failure(model, c->variant, text);
+	if (c->variant == model->active) {
+		str_copy(model->reason, text, sizeof(model->reason));
+		model->is_told = false;
+	}
 	child_act(c, sup_load_failed(&c->sup, clock_now_ns()));
 }
 
@@ -249,6 +270,22 @@ note_idle(struct master *m, const struct frame *f)
 }
 
 static void
+note_variant_idle(struct master *m, const struct frame *f)
+{
+	struct msg_variant_idle vi;
+	struct model *model;
+	struct variant *v;
+
+	if (msg_get_variant_idle(f->body, &vi) != 0)
+		return;
+	TAILQ_FOREACH(model, &m->models, entry)
+		TAILQ_FOREACH(v, &model->variants, entry)
+			if (slice_eq(vi.model, model->conf.name) &&
+			    slice_eq(vi.name, v->name) && vi.term == v->term)
+				v->is_idle = true;
+}
+
+static void
 on_gate_frame(struct master *m, const struct frame *f)
 {
 	switch (f->type) {
@@ -261,6 +298,9 @@ on_gate_frame(struct master *m, const struct frame *f)
 	case MSG_MODEL_IDLE:
 	case MSG_WORKER_IDLE:
 		note_idle(m, f);
+		break;
+	case MSG_VARIANT_IDLE:
+		note_variant_idle(m, f);
 		break;
 	case MSG_RESULT:
 		/* The one thing the gate is asked is to drain. */
@@ -321,7 +361,9 @@ give_model(struct child *c)
 	struct cause why;
 	struct msg_model m = model_message(conf, c->id);
 
-	if (model_file_open(conf->path, &file, &why) != 0) {
+	m.variant = slice_of(c->variant->name);
+	m.n_sharing = (uint32_t)c->model->n_workers;
+	if (model_file_open(c->variant->path, &file, &why) != 0) {
 		struct msg_result r = { .code = why.code,
 		    .text = slice_of(why.text) };
 
@@ -377,12 +419,8 @@ start(struct child *c)
 	c->is_idle = false;
 	if (spawn(&s, &c->pid, &fd, &why) != 0) {
 		log_warnx("%s", why.text);
-		if (c->model != NULL) {
-			c->model->has_crashed = true;
-			str_copy(c->model->reason, why.text,
-			    sizeof(c->model->reason));
-			c->model->is_told = false;
-		}
+		if (c->model != NULL)
+			note_crash(c, why.text);
 		sup_spawn_failed(&c->sup, &l, clock_now_ns());
 		return;
 	}

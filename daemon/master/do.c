@@ -21,6 +21,7 @@
 
 #define WORDS_MAX	8
 #define WORKERS_MAX	64
+#define THREADS_MAX	1024
 
 /* DONE_LATER: an ask was noted and models_settle answers it. */
 enum { DONE_LATER = 1 };
@@ -108,7 +109,6 @@ static int
 do_workers(const struct command_call *call)
 {
 	struct model *model;
-	struct child *w;
 	int n, r;
 
 	if ((r = find(call, &model)) != 0)
@@ -116,13 +116,122 @@ do_workers(const struct command_call *call)
 	if (str_to_int(call->args[1], 1, WORKERS_MAX, &n) != 0)
 		return cause_set(call->why, BM_EBADREQ,
 		    "the number of workers is from 1 to %d", WORKERS_MAX);
-	model->conf.workers = (uint64_t)n;
+	model->conf.workers = model->n_workers = (uint64_t)n;
 	model->has_crashed = false;
 	model->is_told = false;
-	TAILQ_FOREACH(w, &model->workers, entry)
-		if (!w->is_surplus && w->sup.state == SUP_FAILED)
-			child_act(w, sup_start(&w->sup));
+	workers_retry(model);
 	return ask(call, model, ASK_WORKERS);
+}
+
+static int
+do_threads(const struct command_call *call)
+{
+	struct model *model;
+	int n, r;
+
+	if ((r = find(call, &model)) != 0)
+		return r;
+	if (str_to_int(call->args[1], 0, THREADS_MAX, &n) != 0)
+		return cause_set(call->why, BM_EBADREQ,
+		    "the number of threads is from 0 to %d", THREADS_MAX);
+	if (model->conf.threads == (uint64_t)n)
+		return 0;
+	model->conf.threads = (uint64_t)n;
+	model->generation++;
+	model->has_crashed = false;
+	model->is_told = false;
+	return ask(call, model, ASK_WORKERS);
+}
+
+/* ---- swap ---- */
+
+static int
+swap_options(const struct command_call *call, int *percent, bool *verify)
+{
+	for (size_t i = 2; i < call->n_args; i++) {
+		const char *word = call->args[i];
+
+		if (strcmp(word, "--verify") == 0)
+			*verify = true;
+		else if (strcmp(word, "--canary") != 0 ||
+		    ++i == call->n_args ||
+		    str_to_int(call->args[i], 1, 99, percent) != 0)
+			return cause_set(call->why, BM_EUSAGE, "usage: swap "
+			    "NAME VARIANT [--canary 1-99] [--verify], or "
+			    "swap NAME --finish");
+	}
+	return 0;
+}
+
+static int
+do_swap(const struct command_call *call)
+{
+	struct model *model;
+	bool verify = false;
+	int percent = 0, r;
+
+	if ((r = find(call, &model)) != 0 ||
+	    (r = swap_options(call, &percent, &verify)) != 0)
+		return r;
+	if (strcmp(call->args[1], "--finish") == 0)
+		r = swap_finish(model, call->why);
+	else
+		r = swap_begin(call->m, model, call->args[1],
+		    (unsigned)percent, verify, call->why);
+	return r == 0 ? ask(call, model, ASK_SWAP) : r;
+}
+
+static int
+do_rollback(const struct command_call *call)
+{
+	struct model *model;
+	bool was_under_way;
+	int r;
+
+	if ((r = find(call, &model)) != 0)
+		return r;
+	was_under_way = model->swap.next != NULL;
+	if ((r = swap_rollback(call->m, model, call->why)) != 0 ||
+	    was_under_way)
+		return r;
+	return ask(call, model, ASK_SWAP);
+}
+
+/* ---- drain, resume ---- */
+
+static struct child *
+find_worker(struct master *m, const char *word)
+{
+	struct child *c = NULL;
+	uint64_t id;
+
+	if (str_to_u64(word, &id) != 0)
+		return NULL;
+	while ((c = child_next(m, c)) != NULL)
+		if (c->role == R_WORKER && c->id == id)
+			return c;
+	return NULL;
+}
+
+static int
+do_hold(const struct command_call *call, bool is_held)
+{
+	struct model *model = model_find(call->m, call->args[0]);
+	struct child *w;
+	char shown[80];
+
+	if (model != NULL) {
+		model->is_held = is_held;
+		model->is_told = false;
+		return 0;
+	}
+	if ((w = find_worker(call->m, call->args[0])) == NULL)
+		return cause_set(call->why, BM_ENOTFOUND,
+		    "no model or worker \"%s\"", str_vis(shown, sizeof(shown),
+		    call->args[0], strlen(call->args[0])));
+	w->is_held = is_held;
+	w->told[0] = '\0';
+	return 0;
 }
 
 static int
@@ -152,6 +261,15 @@ carry_out(const struct command *c, const struct command_call *call)
 		return do_unload(call);
 	case CMD_ID_WORKERS:
 		return do_workers(call);
+	case CMD_ID_THREADS:
+		return do_threads(call);
+	case CMD_ID_SWAP:
+		return do_swap(call);
+	case CMD_ID_ROLLBACK:
+		return do_rollback(call);
+	case CMD_ID_DRAIN:
+	case CMD_ID_RESUME:
+		return do_hold(call, c->id == CMD_ID_DRAIN);
 	case CMD_ID_RELOAD:
 		return reload(call->m, call->why);
 	case CMD_ID_STOP:

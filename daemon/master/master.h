@@ -12,7 +12,10 @@
  *	main.c		command line, daemonising
  *	master_main.c	loop, signals, timer
  *	children.c	one process: start, frames, end
- *	models.c	models and their workers: settle
+ *	models.c	models: settle
+ *	workers.c	how many processes a variant has
+ *	variants.c	the files a model has
+ *	swap.c		from one variant to another, and back
  *	tell.c		what the gate is told
  *	do.c		operators' commands
  *	reload.c	configuration changes
@@ -31,14 +34,15 @@
 #include "master/supervise.h"
 #include "wire/chan_io.h"
 #include "wire/conf.h"
+#include "wire/paths.h"
 
 struct child_log;
 struct ev_loop;
 struct master;
 struct model;
 
-/* Models have one variant as long as nobody makes others. */
-#define MASTER_VARIANT "base"
+/* The variant that `load` and the configuration name. */
+#define VARIANT_BASE "base"
 
 struct child {
 	struct master	*master;
@@ -53,7 +57,9 @@ struct child {
 	char		 told[16];	/* state the gate knows */
 	/* of workers */
 	struct model	*model;
+	struct variant	*variant;
 	uint32_t	 generation;	/* of the model's settings */
+	bool		 is_held;	/* drained by an operator */
 	bool		 is_surplus;	/* to be drained, ended, forgotten */
 	bool		 is_idle;	/* the gate has nothing on it */
 	TAILQ_ENTRY(child) entry;
@@ -61,7 +67,7 @@ struct child {
 TAILQ_HEAD(child_list, child);
 
 /* A command of an operator that is answered later. */
-enum ask_kind { ASK_LOAD, ASK_UNLOAD, ASK_WORKERS };
+enum ask_kind { ASK_LOAD, ASK_UNLOAD, ASK_WORKERS, ASK_SWAP };
 struct ask {
 	enum ask_kind	 kind;
 	uint32_t	 seq;
@@ -70,8 +76,46 @@ struct ask {
 };
 TAILQ_HEAD(ask_list, ask);
 
+/*
+ * A file that holds a model in some form.  One that takes no new requests any
+ * more is leaving: its workers stay, and are replaced when they die, until the
+ * gate has no request left that began on it.
+ */
+struct variant {
+	char		*name;
+	char		*path;
+	uint64_t	 file_bytes;
+	bool		 is_leaving;
+	bool		 is_idle;	/* the gate has no request of it */
+	uint32_t	 term;		/* of its leavings */
+	bool		 is_told;	/* the gate knows it */
+	bool		 has_failed;	/* to start, since it was last wanted */
+	unsigned	 n_crashes;	/* likewise */
+	char		 reason[256];	/* of that */
+	TAILQ_ENTRY(variant) entry;
+};
+TAILQ_HEAD(variant_list, variant);
+
+/*
+ * From active to next.  Without a share, next takes over as soon as all its
+ * workers are ready; with one it gets that many percent of the new requests
+ * until an operator ends it one way or the other.
+ */
+struct swap {
+	struct variant	*next;		/* NULL: none under way */
+	unsigned	 percent;	/* 0: all at once */
+	bool		 is_shared;	/* next has its share now */
+	bool		 is_finishing;	/* and is to have everything */
+};
+
 struct model {
 	struct conf_model conf;
+	struct variant_list variants;	/* the first is base */
+	struct variant	*active;	/* has the requests */
+	struct variant	*previous;	/* for rollback; NULL: none */
+	struct swap	 swap;
+	size_t		 n_workers;	/* wanted now */
+	bool		 is_held;	/* drained by an operator */
 	uint32_t	 generation;	/* grows when workers must be new */
 	bool		 is_trial;	/* loaded by command, not yet ready */
 	bool		 has_crashed;	/* since it was ready, or at first */
@@ -163,6 +207,51 @@ void	 models_settle(struct master *m);
 bool	 models_are_settled(const struct master *m, size_t *n_ready);
 void	 models_free(struct master *m);
 
+/* ---- workers.c ---- */
+/* Workers of the present settings; v NULL: of any variant. */
+size_t	 workers_count(const struct model *model, const struct variant *v,
+	    bool only_ready);
+bool	 workers_have(const struct model *model, const struct variant *v,
+	    enum sup_state state);
+/* Are there no others than those that are wanted, all ready? */
+bool	 workers_are_settled(const struct model *model);
+/* One step towards the number wanted of each variant. */
+void	 workers_settle(struct master *m, struct model *model);
+/* One step towards none; true when there is none left. */
+bool	 workers_end(struct master *m, struct model *model);
+/* Give those that refused their model another chance. */
+void	 workers_retry(struct model *model);
+
+/* ---- variants.c ---- */
+struct variant *variant_add(struct model *model, const char *name,
+	    const char *path);
+struct variant *variant_find(struct model *model, const char *name);
+/* Take up the files in the model's folder, and drop those that are gone and
+ * not in use. */
+void	 variants_scan(struct master *m, struct model *model);
+void	 variants_free(struct model *model);
+/* "variants/NAME" under the state directory, where a model's files are. */
+int	 variants_dir(const struct master *m, const char *model,
+	    char out[PATH_SIZE]);
+
+/* ---- swap.c ---- */
+/* Workers that are wanted of a variant. */
+size_t	 swap_wanted(const struct model *model, const struct variant *v);
+/* verify: only if its registered figures are within the model's limits. */
+int	 swap_begin(struct master *m, struct model *model, const char *variant,
+	    unsigned percent, bool verify, struct cause *cause) BM_MUST_CHECK;
+/* What has its share takes all. */
+int	 swap_finish(struct model *model, struct cause *cause) BM_MUST_CHECK;
+/* A worker of v refused its file, or died. */
+void	 swap_note_failure(struct model *model, struct variant *v,
+	    const char *why);
+void	 swap_note_crash(struct model *model, struct variant *v,
+	    const char *why);
+/* End what is under way, or else go back to the previous variant. */
+int	 swap_rollback(struct master *m, struct model *model,
+	    struct cause *cause) BM_MUST_CHECK;
+void	 swap_settle(struct master *m, struct model *model);
+
 /* ---- tell.c ---- */
 void	 tell_event(struct master *m, const char *kind, const char *subject,
 	    const char *fmt, ...) BM_PRINTF(4, 5);
@@ -171,6 +260,10 @@ void	 tell_events_free(struct master *m);
 void	 tell_worker(struct child *c);
 void	 tell_worker_gone(struct child *c);
 void	 tell_model(struct master *m, struct model *model);
+void	 tell_variant(struct master *m, const struct model *model,
+	    struct variant *v);
+void	 tell_variant_gone(struct master *m, const struct model *model,
+	    const struct variant *v);
 void	 tell_daemon(struct master *m);
 void	 tell_listeners(struct master *m);
 /* Everything, to a gate that just started. */

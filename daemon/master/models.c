@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Models and their workers.  models_settle brings them one step nearer to what
- * is wanted: as many workers of the present generation as configured, and none
- * of an older one once the new ones are ready, so that changed settings or a
- * changed file take over without a pause.  A worker that is too many first
- * gets no new work, then ends.
+ * Models: their begin and end, the state that is told of them, and the answers
+ * to those who asked for a change.  models_settle brings each one step nearer
+ * to what is wanted of it.
  */
 #include "config.h"
 
@@ -28,6 +26,10 @@ model_new(struct master *m, const struct conf_model *conf)
 	str_copy(model->state, "starting", sizeof(model->state));
 	TAILQ_INIT(&model->workers);
 	TAILQ_INIT(&model->asks);
+	TAILQ_INIT(&model->variants);
+	model->active = variant_add(model, VARIANT_BASE, conf->path);
+	model->n_workers = conf->workers;
+	variants_scan(m, model);
 	TAILQ_INSERT_TAIL(&m->models, model, entry);
 	return model;
 }
@@ -57,7 +59,7 @@ model_message(const struct conf_model *conf, uint32_t worker)
 {
 	return (struct msg_model){ .worker = worker,
 	    .name = slice_of(conf->name),
-	    .variant = slice_of(MASTER_VARIANT),
+	    .variant = slice_of(VARIANT_BASE),
 	    .n_threads = (uint32_t)conf->threads,
 	    .n_ctx = (uint32_t)conf->context, .kv_bytes = conf->kv_cache,
 	    .n_parallel = (uint32_t)conf->parallel,
@@ -96,104 +98,6 @@ model_forget_asks(struct model *model)
 	}
 }
 
-/* ---- workers ---- */
-
-static bool
-is_current(const struct model *model, const struct child *w)
-{
-	return !w->is_surplus && w->generation == model->generation;
-}
-
-static size_t
-count(const struct model *model, bool only_ready)
-{
-	const struct child *w;
-	size_t n = 0;
-
-	TAILQ_FOREACH(w, &model->workers, entry)
-		if (is_current(model, w) &&
-		    (!only_ready || w->sup.state == SUP_READY))
-			n++;
-	return n;
-}
-
-static void
-add_worker(struct master *m, struct model *model)
-{
-	struct child *w = xcalloc(1, sizeof(*w));
-
-	child_init(w, m, R_WORKER, ++m->n_workers_ever);
-	w->model = model;
-	w->generation = model->generation;
-	TAILQ_INSERT_TAIL(&model->workers, w, entry);
-	child_act(w, sup_start(&w->sup));
-}
-
-/* The one to do without: one that is not ready, else the newest. */
-static struct child *
-least_wanted(struct model *model)
-{
-	struct child *w, *found = NULL;
-
-	TAILQ_FOREACH(w, &model->workers, entry)
-		if (is_current(model, w) && (found == NULL ||
-		    found->sup.state == SUP_READY ||
-		    w->sup.state != SUP_READY))
-			found = w;
-	return found;
-}
-
-static void
-set_number(struct master *m, struct model *model)
-{
-	size_t n = count(model, false);
-	struct child *w;
-
-	for (; n < model->conf.workers; n++)
-		add_worker(m, model);
-	for (; n > model->conf.workers; n--)
-		least_wanted(model)->is_surplus = true;
-	if (count(model, true) < model->conf.workers)
-		return;
-	TAILQ_FOREACH(w, &model->workers, entry)
-		if (w->generation != model->generation)
-			w->is_surplus = true;
-}
-
-/* One step towards the end of a worker that is not wanted any more. */
-static void
-end_worker(struct master *m, struct child *w)
-{
-	struct msg_worker_drain drain = { .worker = w->id };
-
-	if (w->sup.state == SUP_READY && m->gate.chan != NULL && !w->is_idle) {
-		sup_draining(&w->sup);
-		chan_send(m->gate.chan, MSG_WORKER_DRAIN, 0, 0, &drain);
-	} else if (w->sup.state != SUP_DRAINING || w->is_idle) {
-		child_act(w, sup_stop(&w->sup, clock_now_ns()));
-	}
-}
-
-static void
-settle_workers(struct master *m, struct model *model)
-{
-	struct child *w, *next;
-
-	TAILQ_FOREACH_SAFE(w, &model->workers, entry, next) {
-		if (w->is_surplus)
-			end_worker(m, w);
-		else if (w->sup.state == SUP_STOPPED)
-			child_act(w, sup_start(&w->sup));
-		tell_worker(w);
-		if (w->is_surplus && !w->sup.has_process) {
-			tell_worker_gone(w);
-			chan_free(&w->chan);
-			TAILQ_REMOVE(&model->workers, w, entry);
-			free(w);
-		}
-	}
-}
-
 /* ---- models ---- */
 
 /* The state clients and operators see, from those of the workers. */
@@ -213,37 +117,22 @@ state_of(const struct model *model)
 	return "stopped";
 }
 
-static bool
-has_state(const struct model *model, enum sup_state state)
-{
-	const struct child *w;
-
-	TAILQ_FOREACH(w, &model->workers, entry)
-		if (is_current(model, w) && w->sup.state == state)
-			return true;
-	return false;
-}
-
 /* Answer load and workers as soon as the outcome is known. */
 static void
 settle_asks(struct master *m, struct model *model)
 {
-	bool has_failed = has_state(model, SUP_FAILED) || model->has_crashed;
+	bool has_failed = model->has_crashed ||
+	    workers_have(model, model->active, SUP_FAILED);
 	int code = model->has_crashed ? BM_EWORKER : BM_EFORMAT;
-	const struct child *w;
 
-	if (count(model, true) > 0)
+	if (workers_count(model, model->active, true) > 0)
 		model_answer(m, model, ASK_LOAD, 0, "");
 	if (has_failed) {
 		model_answer(m, model, ASK_WORKERS, code, model->reason);
 		model_answer(m, model, ASK_LOAD, code, model->reason);
 	}
-	if (count(model, true) != model->conf.workers)
-		return;
-	TAILQ_FOREACH(w, &model->workers, entry)
-		if (!is_current(model, w))
-			return;
-	model_answer(m, model, ASK_WORKERS, 0, "");
+	if (workers_are_settled(model))
+		model_answer(m, model, ASK_WORKERS, 0, "");
 }
 
 /* A model that a command tried to load and that can't be is as if it had never
@@ -251,10 +140,10 @@ settle_asks(struct master *m, struct model *model)
 static void
 settle_trial(struct master *m, struct model *model)
 {
-	if (count(model, true) > 0) {
+	if (workers_count(model, model->active, true) > 0) {
 		model->is_trial = false;
 	} else if (model->is_trial && (model->has_crashed ||
-	    has_state(model, SUP_FAILED))) {
+	    workers_have(model, model->active, SUP_FAILED))) {
 		model->is_going = true;
 		model->is_idle = true;
 	}
@@ -273,7 +162,9 @@ remove_model(struct master *m, struct model *model)
 	model_answer(m, model, ASK_UNLOAD, 0, "");
 	model_answer(m, model, ASK_WORKERS, BM_ENOMODEL, "unloaded meanwhile");
 	model_answer(m, model, ASK_LOAD, BM_ECANCEL, "unloaded meanwhile");
+	model_answer(m, model, ASK_SWAP, BM_ENOMODEL, "unloaded meanwhile");
 	TAILQ_REMOVE(&m->models, model, entry);
+	variants_free(model);
 	conf_model_fini(&model->conf);
 	free(model);
 	if (again != NULL) {
@@ -285,14 +176,9 @@ remove_model(struct master *m, struct model *model)
 static void
 settle_going(struct master *m, struct model *model)
 {
-	struct child *w;
-
 	if (!model->is_idle && clock_now_ns() < model->going_until_ns)
 		return;
-	TAILQ_FOREACH(w, &model->workers, entry)
-		w->is_surplus = w->is_idle = true;
-	settle_workers(m, model);
-	if (TAILQ_EMPTY(&model->workers))
+	if (workers_end(m, model))
 		remove_model(m, model);
 }
 
@@ -300,6 +186,7 @@ static void
 tell_changed(struct master *m, struct model *model)
 {
 	const char *state = state_of(model);
+	struct variant *v;
 
 	if (strcmp(state, model->state) != 0) {
 		str_copy(model->state, state, sizeof(model->state));
@@ -307,6 +194,9 @@ tell_changed(struct master *m, struct model *model)
 	}
 	if (!model->is_told)
 		tell_model(m, model);
+	TAILQ_FOREACH(v, &model->variants, entry)
+		if (!v->is_told)
+			tell_variant(m, model, v);
 }
 
 void
@@ -316,8 +206,8 @@ models_settle(struct master *m)
 
 	TAILQ_FOREACH_SAFE(model, &m->models, entry, next) {
 		if (!model->is_going && m->phase < PHASE_QUIT) {
-			set_number(m, model);
-			settle_workers(m, model);
+			workers_settle(m, model);
+			swap_settle(m, model);
 			settle_asks(m, model);
 			settle_trial(m, model);
 		}
@@ -346,10 +236,10 @@ models_are_settled(const struct master *m, size_t *n_ready)
 
 	*n_ready = 0;
 	TAILQ_FOREACH(model, &m->models, entry) {
-		if (count(model, true) > 0)
+		if (workers_count(model, model->active, true) > 0)
 			++*n_ready;
-		else if (model->conf.workers > 0 && !model->has_crashed &&
-		    !has_state(model, SUP_FAILED))
+		else if (model->n_workers > 0 && !model->has_crashed &&
+		    !workers_have(model, model->active, SUP_FAILED))
 			is_settled = false;
 	}
 	return is_settled;
@@ -369,6 +259,7 @@ models_free(struct master *m)
 		}
 		model_forget_asks(model);
 		TAILQ_REMOVE(&m->models, model, entry);
+		variants_free(model);
 		conf_model_fini(&model->conf);
 		free(model);
 	}

@@ -26,16 +26,6 @@ needs_new_workers(const struct conf_model *a, const struct conf_model *b)
 	    strcmp(a->speculate, b->speculate) != 0;
 }
 
-static void
-retry_failed(struct model *model)
-{
-	struct child *w;
-
-	TAILQ_FOREACH(w, &model->workers, entry)
-		if (!w->is_surplus && w->sup.state == SUP_FAILED)
-			child_act(w, sup_start(&w->sup));
-}
-
 /* old: what the last file said of the model, NULL when nothing. */
 static void
 update(struct model *model, const struct conf_model *old,
@@ -53,11 +43,12 @@ update(struct model *model, const struct conf_model *old,
 		model->generation++;
 		model->has_crashed = false;
 	} else {
-		retry_failed(model);
+		workers_retry(model);
 	}
 	conf_model_fini(&model->conf);
 	conf_model_copy(&model->conf, new);
-	model->conf.workers = n_workers;
+	model->conf.workers = model->n_workers = n_workers;
+	variant_add(model, VARIANT_BASE, new->path);
 	model->is_told = false;
 }
 

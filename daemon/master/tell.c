@@ -89,8 +89,9 @@ send_worker(struct child *c)
 {
 	struct msg_worker_state s = { .worker = c->id,
 	    .pid = (uint32_t)c->pid, .model = slice_of(c->model->conf.name),
-	    .variant = slice_of(MASTER_VARIANT), .state = slice_of(c->told),
-	    .restarts = c->sup.restarts, .started_ms = c->started_ms };
+	    .variant = slice_of(c->variant->name),
+	    .state = slice_of(c->told), .restarts = c->sup.restarts,
+	    .started_ms = c->started_ms, .is_held = c->is_held };
 
 	if (c->master->gate.chan != NULL)
 		chan_send(c->master->gate.chan, MSG_WORKER_STATE, 0, 0, &s);
@@ -121,20 +122,64 @@ tell_model(struct master *m, struct model *model)
 {
 	const struct conf_model *c = &model->conf;
 	const struct child *w;
+	const struct swap *swap = &model->swap;
 	struct msg_model_state s = { .name = slice_of(c->name),
-	    .variant = slice_of(MASTER_VARIANT), .path = slice_of(c->path),
+	    .variant = slice_of(model->active->name),
+	    .path = slice_of(model->active->path),
 	    .state = slice_of(model->state),
 	    .workers_min = (uint32_t)c->workers,
 	    .workers_max = (uint32_t)c->workers,
 	    .n_threads = (uint32_t)c->threads,
 	    .reason = slice_of(model->reason),
-	    .created_s = model->created_s };
+	    .created_s = model->created_s,
+	    .previous = slice_of(model->previous != NULL ?
+	    model->previous->name : ""),
+	    .next = slice_of(swap->next != NULL ? swap->next->name : ""),
+	    .percent = swap->is_shared ? swap->percent : 0,
+	    .is_held = model->is_held };
 
 	TAILQ_FOREACH(w, &model->workers, entry)
 		s.workers += w->sup.state == SUP_READY;
 	model->is_told = true;
 	if (m->gate.chan != NULL)
 		chan_send(m->gate.chan, MSG_MODEL_STATE, 0, 0, &s);
+}
+
+static const char *
+variant_state(const struct model *model, const struct variant *v)
+{
+	if (v->is_leaving)
+		return "leaving";
+	if (v == model->active)
+		return "active";
+	if (v != model->swap.next)
+		return v->has_failed ? "failed" : "available";
+	return model->swap.is_shared ? "canary" : "starting";
+}
+
+void
+tell_variant(struct master *m, const struct model *model, struct variant *v)
+{
+	struct msg_variant s = { .model = slice_of(model->conf.name),
+	    .name = slice_of(v->name), .path = slice_of(v->path),
+	    .state = slice_of(variant_state(model, v)),
+	    .reason = slice_of(v->reason), .file_bytes = v->file_bytes,
+	    .term = v->term };
+
+	v->is_told = true;
+	if (m->gate.chan != NULL)
+		chan_send(m->gate.chan, MSG_VARIANT, 0, 0, &s);
+}
+
+void
+tell_variant_gone(struct master *m, const struct model *model,
+    const struct variant *v)
+{
+	struct msg_variant_gone s = { .model = slice_of(model->conf.name),
+	    .name = slice_of(v->name) };
+
+	if (m->gate.chan != NULL)
+		chan_send(m->gate.chan, MSG_VARIANT_GONE, 0, 0, &s);
 }
 
 void
@@ -185,7 +230,7 @@ send_peer(struct child *to, const struct child *other, int fd)
 	p.worker = w->id;
 	if (w->model != NULL) {
 		p.model = slice_of(w->model->conf.name);
-		p.variant = slice_of(MASTER_VARIANT);
+		p.variant = slice_of(w->variant->name);
 	}
 	chan_send_fd(to->chan, MSG_PEER, 0, 0, &p, fd);
 }
@@ -213,6 +258,7 @@ void
 tell_all(struct master *m)
 {
 	struct model *model;
+	struct variant *v;
 	struct child *w;
 
 	tell_listeners(m);
@@ -220,6 +266,8 @@ tell_all(struct master *m)
 	tell_link(&m->gate, &m->reqlog);
 	TAILQ_FOREACH(model, &m->models, entry) {
 		tell_model(m, model);
+		TAILQ_FOREACH(v, &model->variants, entry)
+			tell_variant(m, model, v);
 		TAILQ_FOREACH(w, &model->workers, entry) {
 			send_worker(w);
 			if (w->sup.state == SUP_READY)

@@ -11,6 +11,7 @@
 #include "wire/conf.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,6 +214,21 @@ conf_set(void *base, const struct conf_key *k, const char *text,
 	    set_number(base, k, text, cause);
 }
 
+/* The shortest text that reads back as x. */
+static void
+put_number(struct buf *out, double x)
+{
+	char text[32];
+	double back;
+
+	for (int digits = 6; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, x);
+		if (str_to_f64(text, &back) == 0 && back == x)
+			break;
+	}
+	buf_puts(out, text);
+}
+
 void
 conf_get_text(const void *base, const struct conf_key *k, struct buf *out)
 {
@@ -224,7 +240,7 @@ conf_get_text(const void *base, const struct conf_key *k, struct buf *out)
 		buf_puts(out, *(char *const *)(const void *)at);
 		break;
 	case CONF_F64:
-		buf_printf(out, "%.17g", *(const double *)(const void *)at);
+		put_number(out, *(const double *)(const void *)at);
 		break;
 	case CONF_BOOL:
 		buf_puts(out, *(const bool *)at ? "yes" : "no");

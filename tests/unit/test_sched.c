@@ -46,17 +46,17 @@ least_loaded_worker_is_taken(void **state)
 	world_init(&o);
 	o.w[0].n_running = 1;
 	o.w[2].n_running = 1;
-	assert_ptr_equal(sched_worker(&o.workers, &o.m, true), &o.w[1]);
+	assert_ptr_equal(sched_worker(&o.workers, &o.m, NULL, true), &o.w[1]);
 	o.w[1].n_running = 2;
-	assert_ptr_equal(sched_worker(&o.workers, &o.m, true), &o.w[0]);
+	assert_ptr_equal(sched_worker(&o.workers, &o.m, NULL, true), &o.w[0]);
 	o.w[0].is_ready = false;
-	assert_ptr_equal(sched_worker(&o.workers, &o.m, true), &o.w[2]);
+	assert_ptr_equal(sched_worker(&o.workers, &o.m, NULL, true), &o.w[2]);
 	o.w[2].is_draining = true;
-	assert_null(sched_worker(&o.workers, &o.m, true));
+	assert_null(sched_worker(&o.workers, &o.m, NULL, true));
 	/* A full worker still answers what needs no slot. */
-	assert_ptr_equal(sched_worker(&o.workers, &o.m, false), &o.w[1]);
+	assert_ptr_equal(sched_worker(&o.workers, &o.m, NULL, false), &o.w[1]);
 	o.w[1].model = NULL;
-	assert_null(sched_worker(&o.workers, &o.m, false));
+	assert_null(sched_worker(&o.workers, &o.m, NULL, false));
 }
 
 static void
@@ -104,6 +104,44 @@ asides_do_not_wait_for_a_slot(void **state)
 	o.w[2].n_running = 1;
 	assert_ptr_equal(sched_next(&o.workers, &o.m, &w), &o.r[0]);
 	assert_ptr_equal(w, &o.w[2]);
+}
+
+static void
+requests_go_to_their_variant(void **state)
+{
+	struct gate_variant a = { 0 }, b = { 0 };
+	struct gate_worker *w;
+	struct world o;
+
+	world_init(&o);
+	o.m.active = &a;
+	o.w[0].variant = o.w[1].variant = &a;
+	o.w[2].variant = &b;
+	o.w[0].n_running = o.w[1].n_running = 2;
+	/* A new one is for the active variant, which has no room... */
+	sched_enqueue(&o.m, &o.r[0]);
+	assert_null(sched_next(&o.workers, &o.m, &w));
+	/* ... one whose client has output of b goes on there, ... */
+	o.r[1].variant = &b;
+	o.r[1].n_generated = 5;
+	sched_enqueue(&o.m, &o.r[1]);
+	assert_ptr_equal(sched_next(&o.workers, &o.m, &w), &o.r[1]);
+	assert_ptr_equal(w, &o.w[2]);
+	/* ... and one without may begin anew. */
+	o.r[1].n_generated = 0;
+	assert_null(sched_next(&o.workers, &o.m, &w));
+	o.m.canary = &b;
+	o.r[0].wants_canary = true;
+	assert_ptr_equal(sched_next(&o.workers, &o.m, &w), &o.r[0]);
+	assert_ptr_equal(w, &o.w[2]);
+	/* A canary without workers keeps nobody waiting. */
+	o.w[2].is_ready = false;
+	assert_null(sched_next(&o.workers, &o.m, &w));
+	o.w[1].n_running = 1;
+	assert_ptr_equal(sched_next(&o.workers, &o.m, &w), &o.r[0]);
+	assert_ptr_equal(w, &o.w[1]);
+	o.m.is_held = true;
+	assert_null(sched_next(&o.workers, &o.m, &w));
 }
 
 static void
@@ -166,6 +204,7 @@ main(void)
 		cmocka_unit_test(least_loaded_worker_is_taken),
 		cmocka_unit_test(queue_is_in_order_of_arrival),
 		cmocka_unit_test(asides_do_not_wait_for_a_slot),
+		cmocka_unit_test(requests_go_to_their_variant),
 		cmocka_unit_test(slots_and_retry),
 		cmocka_unit_test(heap_gives_the_earliest),
 	};
