@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/granted.h"
 #include "base/mem.h"
 
 #define SPIN_NS		UINT64_C(30000)
@@ -275,7 +276,7 @@ pool_new(struct pool **out, int n_threads, struct cause *cause)
 		return cause_set(cause, -EINVAL, "%d threads", n_threads);
 	p = xaligned(CACHE_LINE, sizeof(*p));
 	p->n_threads = n_threads;
-	p->spin = n_threads <= pool_granted_cpus();
+	p->spin = n_threads <= granted_cpus();
 	p->threads = xcalloc((size_t)n_threads, sizeof(*p->threads));
 	for (i = 0; i < n_threads - 1; i++) {
 		p->threads[i].pool = p;

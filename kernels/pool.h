@@ -25,7 +25,5 @@ void	 pool_free(struct pool **pool);
 int	 pool_n_threads(const struct pool *pool);
 /* Calls fn for every i below n and returns when all are done. */
 void	 pool_run(struct pool *pool, size_t n, pool_fn fn, void *arg);
-/* CPUs this process may really use: affinity and cgroup quota; at least 1. */
-int	 pool_granted_cpus(void);
 
 #endif

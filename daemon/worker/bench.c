@@ -19,9 +19,9 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/granted.h"
 #include "base/mem.h"
 #include "kernels/ceiling.h"
-#include "worker/memory.h"
 
 /* Rows of a prefill step. */
 #define CHUNK		512
@@ -182,7 +182,7 @@ static int
 measure_limits(struct bench *b, size_t round, struct cause *cause)
 {
 	uint64_t bytes = MEM_MIN(READ_BYTES,
-	    memory_granted_bytes() / READ_SHARE);
+	    granted_memory_bytes() / READ_SHARE);
 	struct ceiling top;
 	int r = ceiling_measure(b->l->pool, (size_t)bytes, LIMIT_RUNS, &top,
 	    cause);

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/granted.h"
 #include "base/mem.h"
 #include "kernels/kernels.h"
-#include "worker/memory.h"
 
 #define DEFAULT_PARALLEL	16
 #define MAX_PARALLEL		1024
@@ -75,7 +75,7 @@ choose_pages(struct loaded *l, const struct msg_model *m)
 	const struct model_desc *d = model_desc(l->model);
 	uint64_t page_bytes = d->kv_bytes_per_token * KV_PAGE;
 	uint64_t budget = m->kv_bytes != 0 ? m->kv_bytes :
-	    memory_granted_bytes() / KV_MEMORY_SHARE;
+	    granted_memory_bytes() / KV_MEMORY_SHARE;
 	size_t n_pages = (size_t)(budget / page_bytes), all;
 
 	l->n_ctx = m->n_ctx != 0 ? m->n_ctx : d->n_ctx_train;
@@ -93,7 +93,7 @@ choose_pages(struct loaded *l, const struct msg_model *m)
 static void
 choose_counts(struct loaded *l, const struct msg_model *m)
 {
-	uint32_t granted = (uint32_t)pool_granted_cpus();
+	uint32_t granted = (uint32_t)granted_cpus();
 	uint32_t n = m->n_threads;
 
 	/* Workers of one model are busy together: between them they take the

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/granted.h"
 #include "base/mem.h"
 #include "model/quantize.h"
 
@@ -67,7 +68,7 @@ quantize(struct loaded *l, const struct msg_quantize *m, int fd,
 	struct quantize_job job = { .fd = fd, .progress = tell,
 	    .arg = teller };
 	uint32_t n_threads = m->n_threads != 0 ? m->n_threads :
-	    (uint32_t)pool_granted_cpus();
+	    (uint32_t)granted_cpus();
 	int r;
 
 	if ((r = parse_type(m->type, &job.type, cause)) != 0 ||

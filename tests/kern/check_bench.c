@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/granted.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "kernels/ceiling.h"
@@ -214,7 +215,7 @@ bench_matmul(const char *level, enum tensor_type t)
 	double ns;
 	size_t i;
 
-	if (pool_new(&b.pool, pool_granted_cpus(), &cause) != 0)
+	if (pool_new(&b.pool, granted_cpus(), &cause) != 0)
 		return;
 	fill_blocks(&r, t, w, (size_t)N * N, 0, false);
 	fill_floats(&r, SHAPE_RANDOM, x, 8 * N);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/granted.h"
 #include "base/mem.h"
 #include "kernels/pool.h"
 
@@ -204,7 +205,7 @@ static void
 granted(void)
 {
 	cpu_set_t all, one;
-	int before = pool_granted_cpus(), after = 0, cpu = 0;
+	int before = granted_cpus(), after = 0, cpu = 0;
 
 	result(before >= 1, "at least one CPU is granted");
 	if (sched_getaffinity(0, sizeof(all), &all) != 0) {
@@ -219,10 +220,10 @@ granted(void)
 		printf("ok %d - affinity # SKIP can't be set\n", ++n_tests);
 		return;
 	}
-	after = pool_granted_cpus();
+	after = granted_cpus();
 	sched_setaffinity(0, sizeof(all), &all);
 	result(after == 1, "an affinity of one CPU grants one");
-	result(pool_granted_cpus() == before, "and all again afterwards");
+	result(granted_cpus() == before, "and all again afterwards");
 }
 
 int

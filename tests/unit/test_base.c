@@ -8,11 +8,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/granted.h"
 #include "base/hist.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -202,6 +204,17 @@ errors_have_names(void **state)
 	assert_string_equal(c.text, "tensor x: offset 7");
 }
 
+static void
+what_is_granted_is_there(void **state)
+{
+	uint64_t all = granted_memory_bytes();
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	assert_in_range(granted_cpus(), 1, sysconf(_SC_NPROCESSORS_CONF));
+	assert_in_range(all, 1 << 20, (uint64_t)pages * (uint64_t)size);
+	assert_in_range(granted_memory_free_bytes(), 1, all);
+}
+
 int
 main(void)
 {
@@ -217,6 +230,7 @@ main(void)
 		cmocka_unit_test(histogram_quantiles),
 		cmocka_unit_test(uuids_sort_by_time),
 		cmocka_unit_test(errors_have_names),
+		cmocka_unit_test(what_is_granted_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
