@@ -234,6 +234,13 @@ kv_seq_reserve(struct kv_pool *p, struct kv_seq *s, uint32_t n_tokens)
 }
 
 void
+kv_seq_truncate(struct kv_seq *s, uint32_t n_tokens)
+{
+	assert(n_tokens <= s->n_tokens && s->n_shared * KV_PAGE <= n_tokens);
+	s->n_tokens = n_tokens;
+}
+
+void
 kv_seq_clear(struct kv_pool *p, struct kv_seq *s)
 {
 	/* Last page first: it is the first to go. */
@@ -275,14 +282,14 @@ kv_seq_adopt(struct kv_pool *p, struct kv_seq *s, const uint32_t *tokens,
 {
 	if (p->index == NULL)
 		return;
-	while (s->n_tokens % KV_PAGE == 0 && n - s->n_tokens >= KV_PAGE) {
-		size_t at = s->n_tokens / KV_PAGE;
+	for (size_t at = s->n_tokens / KV_PAGE; (at + 1) * KV_PAGE <= n;
+	    at++) {
 		uint32_t page = kv_index_find(p->index, parent_of(s, at),
-		    tokens + s->n_tokens);
+		    tokens + at * KV_PAGE);
 
 		if (page == KV_NO_PAGE || put_shared(p, s, at, page) != 0)
 			return;
-		s->n_tokens += KV_PAGE;
+		s->n_tokens = (uint32_t)(at + 1) * KV_PAGE;
 		s->n_shared = at + 1;
 	}
 }

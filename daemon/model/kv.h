@@ -47,6 +47,9 @@ size_t	 kv_page_bytes(const struct kv_pool *p);
  * free pages (nothing is taken then). */
 int	 kv_seq_reserve(struct kv_pool *p, struct kv_seq *s, uint32_t n_tokens)
 	    BM_MUST_CHECK;
+/* Forget the positions from n_tokens on, which nobody shares; their pages stay
+ * reserved. */
+void	 kv_seq_truncate(struct kv_seq *s, uint32_t n_tokens);
 /* Give all pages back and hold nothing. */
 void	 kv_seq_clear(struct kv_pool *p, struct kv_seq *s);
 
@@ -54,8 +57,8 @@ void	 kv_seq_clear(struct kv_pool *p, struct kv_seq *s);
  * Prefixes.  tokens are those of the whole sequence.  Nothing happens in a
  * pool that keeps none.
  */
-/* At the end of a page, take on the pages that go on with the first n tokens,
- * as many as are known; they replace reserved ones. */
+/* Take on the pages that hold the first n tokens, from the one that s is in,
+ * as many as are known; they replace its own. */
 void	 kv_seq_adopt(struct kv_pool *p, struct kv_seq *s,
 	    const uint32_t *tokens, size_t n);
 /* Let others find the pages that are full now. */

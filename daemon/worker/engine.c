@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A run waits, is admitted, and leaves when it ends.  Both lists are in order
- * of arrival.  A run needs nothing but its tokens to be computed, and what it
- * generates does not depend on how its rows were batched; so when the KV cache
- * is full, the youngest active run gives its pages back and waits again.
- *
- * Of a text that several runs begin with, one computes the next page and the
- * others are behind it (worker/prefix.h).
- *
- * In a step a run has one row for each token that the cache lacks, as far as
- * the budget goes; the row of its last token gives the logits of the next.
- * "Generating" and "prefilling" are only names for lacking one or more.
+ * The runs.  A run waits, is admitted, and leaves when it ends.  Both lists are
+ * in order of arrival.  A run needs nothing but its tokens to be computed, and
+ * what it generates does not depend on how its rows were batched; so when the
+ * KV cache is full, the youngest active run gives its pages back and waits
+ * again.  What happens to active runs in a step is in step.c.
  */
 #include "config.h"
 
@@ -23,39 +17,29 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "worker/engine_impl.h"
 #include "worker/prefix.h"
 #include "worker/reply.h"
 #include "worker/run.h"
 
-/* Rows of prompts in a step: while nobody generates, and while somebody does
- * and waits for the step to end. */
-#define PREFILL_ROWS_ALONE	512
-#define PREFILL_ROWS_SHARED	64
-/* What one prompt gets before the next one has its turn. */
-#define PREFILL_TURN		32
-
-struct engine {
-	struct engine_conf conf;
-	struct run_env	 env;
-	struct model_run *model_run;
-	struct run_list	 waiting;
-	struct run_list	 active;
-	size_t		 n_waiting;
-	size_t		 n_active;
-	uint64_t	 n_arrived;
-	uint64_t	 last_turn;	/* arrival of the last one served */
-	uint64_t	 tokens_total;
-	uint64_t	 prompt_rows;
-
-	struct batch_row *rows;
-	size_t		 max_rows;
-	struct run	**outs;		/* whose logits these are */
-	size_t		 n_outs;
-	float		*logits;
-	struct sample_scratch *scratch;	/* a thread */
-};
+#define DEFAULT_GAP_MS	200
 
 /* ---- life ---- */
+
+static void
+alloc_lists(struct engine *e)
+{
+	size_t n_vocab = model_desc(e->conf.model)->n_vocab;
+	int n_threads = pool_n_threads(e->conf.pool);
+
+	e->rows = xcalloc(e->max_rows, sizeof(*e->rows));
+	e->outs = xcalloc(e->max_outs, sizeof(*e->outs));
+	e->prompts = xcalloc(e->conf.n_parallel, sizeof(*e->prompts));
+	e->drafts = xcalloc(e->conf.n_parallel, sizeof(*e->drafts));
+	e->scratch = xcalloc((size_t)n_threads, sizeof(*e->scratch));
+	for (int i = 0; i < n_threads; i++)
+		sample_scratch_init(&e->scratch[i], n_vocab);
+}
 
 int
 engine_new(const struct engine_conf *conf, struct engine **out,
@@ -63,31 +47,31 @@ engine_new(const struct engine_conf *conf, struct engine **out,
 {
 	size_t n_vocab = model_desc(conf->model)->n_vocab, n_logits;
 	struct engine *e = xcalloc(1, sizeof(*e));
-	int n_threads = pool_n_threads(conf->pool), r;
+	int r;
 
 	e->conf = *conf;
 	TAILQ_INIT(&e->waiting);
 	TAILQ_INIT(&e->active);
-	e->max_rows = conf->n_parallel + PREFILL_ROWS_ALONE;
+	if (e->conf.max_gap_ms == 0)
+		e->conf.max_gap_ms = DEFAULT_GAP_MS;
+	plan_init(&e->plan, e->conf.max_gap_ms);
+	e->max_outs = MEM_MAX((size_t)conf->n_parallel,
+	    (size_t)PLAN_DRAFT_MAX + 1);
+	e->max_rows = e->max_outs + PLAN_ROWS_MAX;
 	r = model_run_new(conf->model, conf->pool, conf->kv, e->max_rows,
 	    &e->model_run, cause);
 	if (r == 0 && !conf->no_prefixes)
 		r = kv_pool_keep(conf->kv, cause);
-	if (r == 0 && (!size_mul(n_vocab, conf->n_parallel, &n_logits) ||
+	if (r == 0 && (!size_mul(n_vocab, e->max_outs, &n_logits) ||
 	    (e->logits = try_calloc(n_logits, sizeof(float))) == NULL))
 		r = cause_set(cause, BM_ENOMEM,
-		    "no memory for the logits of %u sequences",
-		    conf->n_parallel);
+		    "no memory for the logits of %zu rows", e->max_outs);
 	if (r != 0) {
 		engine_free(&e);
 		return r;
 	}
 	run_env_init(&e->env, conf->model, conf->chat, conf->n_ctx);
-	e->rows = xcalloc(e->max_rows, sizeof(*e->rows));
-	e->outs = xcalloc(conf->n_parallel, sizeof(*e->outs));
-	e->scratch = xcalloc((size_t)n_threads, sizeof(*e->scratch));
-	for (int i = 0; i < n_threads; i++)
-		sample_scratch_init(&e->scratch[i], n_vocab);
+	alloc_lists(e);
 	*out = e;
 	return 0;
 }
@@ -123,6 +107,8 @@ engine_free(struct engine **ep)
 	    i < pool_n_threads(e->conf.pool); i++)
 		sample_scratch_fini(&e->scratch[i]);
 	free(e->scratch);
+	free(e->drafts);
+	free(e->prompts);
 	free(e->outs);
 	free(e->rows);
 	free(e->logits);
@@ -131,9 +117,8 @@ engine_free(struct engine **ep)
 	free(e);
 }
 
-/* Say how it ended and forget it. */
-static void
-end_run(struct engine *e, struct run *r, int code)
+void
+engine_end(struct engine *e, struct run *r, int code)
 {
 	reply_ended(e->conf.send, r, code);
 	forget(e, r);
@@ -166,6 +151,7 @@ engine_run(struct engine *e, void *link, uint64_t id, const struct msg_run *m)
 	r->link = link;
 	r->id = id;
 	r->arrival = ++e->n_arrived;
+	r->arrived_ns = engine_now_ns(e);
 	TAILQ_INSERT_TAIL(&e->waiting, r, entry);
 	e->n_waiting++;
 }
@@ -178,7 +164,7 @@ engine_cancel(struct engine *e, const void *link, uint64_t id)
 	if (r == NULL)
 		r = find(&e->waiting, link, id);
 	if (r != NULL)
-		end_run(e, r, BM_ECANCEL);
+		engine_end(e, r, BM_ECANCEL);
 }
 
 static void
@@ -242,9 +228,8 @@ reserve_all(struct engine *e, struct run *r)
 	return false;
 }
 
-/* Let waiting runs in, in order, while there is room. */
-static void
-admit(struct engine *e)
+void
+engine_admit(struct engine *e)
 {
 	struct run *r;
 
@@ -257,12 +242,10 @@ admit(struct engine *e)
 			if (!r->is_started)
 				reply_started(e->conf.send, r);
 			reply_text(e->conf.send, r);
-			end_run(e, r, 0);
+			engine_end(e, r, 0);
 		}
 	}
 }
-
-/* ---- planning a step ---- */
 
 static void
 preempt(struct engine *e, struct run *r)
@@ -277,10 +260,8 @@ preempt(struct engine *e, struct run *r)
 	r->is_active = false;
 }
 
-/* Pages for what is planned of r, taken from younger runs when there are no
- * free ones; false when r itself had to give way. */
-static bool
-make_room(struct engine *e, struct run *r)
+bool
+engine_make_room(struct engine *e, struct run *r)
 {
 	uint32_t n = r->kv.n_tokens + (uint32_t)r->n_planned;
 
@@ -294,172 +275,18 @@ make_room(struct engine *e, struct run *r)
 	return true;
 }
 
-static size_t
-plan_generating(struct engine *e)
+/* ---- how things stand ---- */
+
+uint64_t
+engine_now_ns(const struct engine *e)
 {
-	size_t n = 0;
-	struct run *r;
-
-	TAILQ_FOREACH(r, &e->active, entry) {
-		r->n_planned = run_n_missing(r) == 1;
-		n += r->n_planned;
-	}
-	return n;
-}
-
-/* The prompt whose turn it is: the next in order of arrival after the one
- * served last, or the first; NULL when all are planned. */
-static struct run *
-next_prompt(const struct engine *e)
-{
-	struct run *r, *first = NULL;
-
-	TAILQ_FOREACH(r, &e->active, entry) {
-		if (r->n_planned == run_n_missing(r) || r->is_behind)
-			continue;
-		if (r->arrival > e->last_turn)
-			return r;
-		if (first == NULL)
-			first = r;
-	}
-	return first;
-}
-
-static void
-plan_prompts(struct engine *e, size_t budget)
-{
-	struct run *r;
-
-	while (budget > 0 && (r = next_prompt(e)) != NULL) {
-		size_t n = MEM_MIN(run_n_missing(r) - r->n_planned,
-		    (size_t)PREFILL_TURN);
-
-		n = MEM_MIN(n, budget);
-		r->n_planned += n;
-		budget -= n;
-		e->last_turn = r->arrival;
-	}
-}
-
-/* Decide how many rows each active run has, and reserve their pages. */
-static void
-plan(struct engine *e)
-{
-	struct run *r;
-
-	TAILQ_FOREACH(r, &e->active, entry)
-		r->is_behind = prefix_is_behind(e->conf.kv, &e->active, r);
-	plan_prompts(e, plan_generating(e) > 0 ? PREFILL_ROWS_SHARED :
-	    PREFILL_ROWS_ALONE);
-	TAILQ_FOREACH(r, &e->active, entry)
-		if (r->n_planned > 0 && !make_room(e, r))
-			break;		/* it was the last of the list */
-	TAILQ_FOREACH(r, &e->active, entry)
-		if (r->n_planned > 0 && !r->is_started)
-			reply_started(e->conf.send, r);
-}
-
-static void
-build_batch(struct engine *e, struct batch *b)
-{
-	struct run *r;
-
-	*b = (struct batch){ e->rows, 0 };
-	e->n_outs = 0;
-	TAILQ_FOREACH(r, &e->active, entry) {
-		size_t missing = run_n_missing(r);
-
-		for (size_t i = 0; i < r->n_planned; i++) {
-			uint32_t pos = r->kv.n_tokens + (uint32_t)i;
-
-			assert(b->n < e->max_rows);
-			e->rows[b->n++] = (struct batch_row){ r->tokens[pos],
-			    pos, &r->kv, i + 1 == missing };
-		}
-		if (r->n_planned > 0 && r->n_planned == missing)
-			e->outs[e->n_outs++] = r;
-	}
-}
-
-/* What the step has computed, before those go who computed it. */
-static void
-share_prefixes(struct engine *e)
-{
-	struct run *r;
-
-	TAILQ_FOREACH(r, &e->active, entry) {
-		size_t before = r->kv.n_tokens - r->n_planned;
-
-		e->prompt_rows += MEM_MIN(r->kv.n_tokens,
-		    MEM_MAX(r->n_prompt, before)) - before;
-		r->n_held = MEM_MAX(r->n_held, (size_t)r->kv.n_tokens);
-		kv_seq_share(e->conf.kv, &r->kv, r->tokens);
-	}
-	TAILQ_FOREACH(r, &e->active, entry)
-		prefix_take(e->conf.kv, &e->active, r);
-}
-
-/* ---- choosing tokens ---- */
-
-static void
-sample_item(void *arg, size_t i, int thread)
-{
-	struct engine *e = arg;
-	struct run *r = e->outs[i];
-	struct sample_scratch *s = &e->scratch[thread];
-	const float *logits = e->logits + i * s->n_vocab;
-	struct sample_history h = { r->tokens, r->n_tokens, r->n_prompt };
-
-	r->code = sample_token(&r->sample, &h, logits, s, &r->sampled);
-	if (r->code == 0 && r->n_probs >= 0)
-		r->n_top = sample_logprobs(logits, r->sampled,
-		    (size_t)r->n_probs, s, r->probs);
-}
-
-static void
-deliver(struct engine *e, struct run *r)
-{
-	if (r->code != 0) {
-		if (r->code == BM_EINTERNAL)
-			log_warnx("run %llu: the logits are no numbers",
-			    (unsigned long long)r->id);
-		end_run(e, r, r->code);
-		return;
-	}
-	if (r->first_ns == 0)
-		r->first_ns = clock_now_ns();
-	e->tokens_total++;
-	run_accept(r, r->sampled);
-	reply_out(e->conf.send, r);
-	if (r->finish != FINISH_NONE)
-		end_run(e, r, 0);
+	return e->conf.now_ns != NULL ? e->conf.now_ns() : clock_now_ns();
 }
 
 bool
 engine_has_work(const struct engine *e)
 {
 	return e->n_active + e->n_waiting > 0;
-}
-
-void
-engine_step(struct engine *e)
-{
-	struct batch b;
-
-	admit(e);
-	plan(e);
-	build_batch(e, &b);
-	if (b.n == 0)
-		return;
-	model_forward(e->model_run, &b, e->n_outs > 0 ? e->logits : NULL,
-	    NULL);
-	share_prefixes(e);
-	if (e->n_outs > 1)
-		pool_run(e->conf.pool, e->n_outs, sample_item, e);
-	else if (e->n_outs == 1)
-		sample_item(e, 0, 0);
-	for (size_t i = 0; i < e->n_outs; i++)
-		deliver(e, e->outs[i]);
 }
 
 void
@@ -473,7 +300,15 @@ engine_load(const struct engine *e, struct msg_load *out)
 	    .kv_pages = (uint32_t)pages,
 	    .kv_pages_used = (uint32_t)(pages -
 	    kv_pool_n_free(e->conf.kv)),
-	    .tokens_total = e->tokens_total };
+	    .tokens_total = e->tokens_total,
+	    .drafted_tokens = e->drafted_total,
+	    .accepted_tokens = e->accepted_total };
+}
+
+struct plan_work
+engine_last_work(const struct engine *e)
+{
+	return e->work;
 }
 
 uint64_t
@@ -489,7 +324,7 @@ engine_scratch_bytes(const struct engine *e)
 	size_t n_threads = (size_t)pool_n_threads(e->conf.pool);
 
 	return model_run_bytes(e->model_run) +
-	    n_vocab * e->conf.n_parallel * sizeof(float) +
+	    n_vocab * e->max_outs * sizeof(float) +
 	    n_vocab * n_threads * (2 * sizeof(float) + sizeof(uint32_t) +
 	    sizeof(struct candidate));
 }

@@ -5,8 +5,10 @@
 /*
  * Continuous batching.  Every step is one pass over the weights with a row for
  * each sequence that generates and a slice of the prompts that wait, so that a
- * long prompt does not freeze the others.  Answers go out through a callback;
- * the engine knows no channels and no clock but for the timings it reports.
+ * long prompt does not freeze the others (worker/plan.h); while no prompt
+ * waits, with guesses of the tokens to come (worker/speculate.h).  Answers go
+ * out through a callback; the engine knows no channels, and uses the clock for
+ * the size of steps and for timings, never for what is answered.
  */
 
 #include <stdbool.h>
@@ -18,6 +20,7 @@
 #include "model/kv.h"
 #include "model/model.h"
 #include "wire/msg.h"
+#include "worker/plan.h"
 
 struct engine;
 
@@ -36,6 +39,7 @@ struct engine_conf {
 	uint32_t	 max_gap_ms;	/* between a stream's tokens; 0: 200 */
 	uint8_t		 speculate;	/* enum run_speculate */
 	engine_send_fn	 send;
+	uint64_t	(*now_ns)(void); /* of planning; NULL: the clock */
 };
 
 int	 engine_new(const struct engine_conf *conf, struct engine **out,
@@ -51,6 +55,9 @@ void	 engine_cancel(struct engine *e, const void *link, uint64_t id);
 void	 engine_drop_link(struct engine *e, const void *link);
 bool	 engine_has_work(const struct engine *e);
 void	 engine_step(struct engine *e);
+
+/* What the last step computed. */
+struct plan_work engine_last_work(const struct engine *e);
 
 /* The present state, but for tokens_per_s. */
 void	 engine_load(const struct engine *e, struct msg_load *out);

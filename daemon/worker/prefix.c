@@ -41,7 +41,8 @@ copy_kept(struct kv_pool *kv, struct run *r)
 		kv_seq_copy(kv, &r->kv, page, (uint32_t)n);
 }
 
-/* The beginning of a page that another run is in. */
+/* The beginning of a page that another run is in, once it holds all that the
+ * texts have in common; before that, r is behind it. */
 static void
 copy_active(struct kv_pool *kv, const struct run_list *active, struct run *r)
 {
@@ -52,8 +53,9 @@ copy_active(struct kv_pool *kv, const struct run_list *active, struct run *r)
 
 		if (other == r || !kv_seq_is_beside(kv, &r->kv, &other->kv))
 			continue;
-		n = MEM_MIN(n_common(r, other), (size_t)other->kv.n_tokens);
-		if (n >= r->kv.n_tokens + MIN_TOKENS)
+		n = n_common(r, other);
+		if (n >= r->kv.n_tokens + MIN_TOKENS &&
+		    n <= other->kv.n_tokens)
 			kv_seq_copy(kv, &r->kv, other->kv.pages[n / KV_PAGE],
 			    (uint32_t)n);
 	}

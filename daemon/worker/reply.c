@@ -51,14 +51,14 @@ reply_ended(engine_send_fn send, const struct run *r, int code)
 }
 
 static void
-put_logprobs(const struct run *r, struct buf *out)
+put_logprobs(const struct run *r, const struct run_choice *c, struct buf *out)
 {
 	const struct tokenizer *t = model_tokenizer(r->env->model);
 
-	for (size_t i = 0; i <= r->n_top; i++) {
-		struct logprob_item item = { r->probs[i].token,
-		    r->probs[i].logprob, { NULL, 0 },
-		    (uint8_t)(i == 0 ? r->n_top : 0) };
+	for (size_t i = 0; i <= c->n_top; i++) {
+		struct logprob_item item = { c->probs[i].token,
+		    c->probs[i].logprob, { NULL, 0 },
+		    (uint8_t)(i == 0 ? c->n_top : 0) };
 
 		if (t != NULL)
 			item.piece = tokenizer_piece(t, item.token, true);
@@ -77,7 +77,7 @@ reply_text(engine_send_fn send, struct run *r)
 }
 
 void
-reply_out(engine_send_fn send, struct run *r)
+reply_out(engine_send_fn send, struct run *r, const struct run_choice *c)
 {
 	struct msg_out m = { .text = { (char *)r->text.data, r->text.len } };
 	uint8_t token[4];
@@ -86,11 +86,11 @@ reply_out(engine_send_fn send, struct run *r)
 	if (r->ended_by_eog && r->text.len == 0)
 		return;
 	for (int i = 0; i < 4; i++)
-		token[i] = (uint8_t)(r->sampled >> (8 * i));
+		token[i] = (uint8_t)(c->token >> (8 * i));
 	m.tokens = (struct words){ token, 1 };
 	buf_init(&probs, PROBS_MAX);
 	if (r->n_probs >= 0) {
-		put_logprobs(r, &probs);
+		put_logprobs(r, c, &probs);
 		m.logprobs = (struct slice){ (char *)probs.data, probs.len };
 	}
 	send(r->link, MSG_OUT, r->id, &m);

@@ -15,11 +15,12 @@ void	 reply_started(engine_send_fn send, struct run *r);
 void	 reply_refused(engine_send_fn send, void *link, uint64_t id, int code,
 	    const struct cause *cause);
 /*
- * The token of this step and the text it released, which is gone from the run
- * then.  A token that ends the generation is only named when it released text:
- * whoever resumes from these tokens must know that this text is out.
+ * A token and the text it released, which is gone from the run then.  A token
+ * that ends the generation is only named when it released text: whoever
+ * resumes from these tokens must know that this text is out.
  */
-void	 reply_out(engine_send_fn send, struct run *r);
+void	 reply_out(engine_send_fn send, struct run *r,
+	    const struct run_choice *c);
 /* The text of a run that ends without a token: an echo alone. */
 void	 reply_text(engine_send_fn send, struct run *r);
 /* code 0: the run's finish says how; BM_EBADREQ: it banned every token. */

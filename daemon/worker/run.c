@@ -70,10 +70,11 @@ run_render(const struct chat_form *chat, struct slice messages,
 	return r;
 }
 
+/* Room for one more token and guesses behind it. */
 static void
 add_token(struct run *r, uint32_t token)
 {
-	if (r->n_tokens == r->cap) {
+	if (r->n_tokens + 1 + PLAN_DRAFT_MAX > r->cap) {
 		r->cap = r->cap == 0 ? 64 : r->cap * 2;
 		r->tokens = xreallocarray(r->tokens, r->cap,
 		    sizeof(*r->tokens));
@@ -224,6 +225,18 @@ take_bias(struct run *r, const struct msg_run *m, struct cause *cause)
 	return 0;
 }
 
+static void
+alloc_probs(struct run *r)
+{
+	size_t n = (size_t)r->n_probs + 1;
+
+	if (r->n_probs < 0)
+		return;
+	r->probs = xcalloc(n * N_ELEMENTS(r->choices), sizeof(*r->probs));
+	for (size_t i = 0; i < N_ELEMENTS(r->choices); i++)
+		r->choices[i].probs = r->probs + i * n;
+}
+
 static int
 take_params(struct run *r, const struct msg_run *m, struct cause *cause)
 {
@@ -249,9 +262,7 @@ take_params(struct run *r, const struct msg_run *m, struct cause *cause)
 	r->ignore_eos = m->ignore_eos;
 	r->n_probs = m->n_probs < 0 ? -1 :
 	    MEM_MIN(m->n_probs, RUN_MAX_PROBS);
-	if (r->n_probs >= 0)
-		r->probs = xcalloc((size_t)r->n_probs + 1,
-		    sizeof(*r->probs));
+	alloc_probs(r);
 	while (strs_next(&stops, &stop) && r->output.n_stops < STOPS_MAX)
 		output_add_stop(&r->output, stop);
 	return take_bias(r, m, cause);
@@ -286,6 +297,24 @@ is_full(const struct run *r)
 	return (r->max_tokens >= 0 &&
 	    run_n_generated(r) >= (uint64_t)r->max_tokens) ||
 	    r->n_tokens >= r->env->n_ctx;
+}
+
+size_t
+run_draft_most(const struct run *r)
+{
+	/* The last token that there is room for is not worth a guess. */
+	size_t n = r->env->n_ctx - r->n_tokens - 1;
+
+	if (r->max_tokens >= 0)
+		n = MEM_MIN(n, (size_t)r->max_tokens - run_n_generated(r) - 1);
+	return MEM_MIN(n, (size_t)PLAN_DRAFT_MAX);
+}
+
+void
+run_draft(struct run *r, size_t n_draft)
+{
+	speculate_draft(&r->speculate, r->tokens, r->n_tokens, n_draft);
+	r->n_draft = n_draft;
 }
 
 void
@@ -337,6 +366,7 @@ run_new(const struct run_env *env, const struct msg_run *m, struct run **out,
 
 	r->env = env;
 	output_init(&r->output);
+	speculate_init(&r->speculate);
 	buf_init(&r->text, TEXT_MAX);
 	if ((rc = take_params(r, m, cause)) != 0 ||
 	    (rc = take_prompt(r, m, cause)) != 0 ||
@@ -359,6 +389,7 @@ run_free(struct run **rp)
 		return;
 	*rp = NULL;
 	output_fini(&r->output);
+	speculate_fini(&r->speculate);
 	buf_fini(&r->text);
 	free(r->sample.bias_tokens);
 	free(r->sample.bias_values);

@@ -20,7 +20,9 @@
 #include "model/model.h"
 #include "wire/msg.h"
 #include "worker/output.h"
+#include "worker/plan.h"
 #include "worker/sample.h"
+#include "worker/speculate.h"
 
 #define RUN_MAX_PROBS	100
 
@@ -31,6 +33,14 @@ struct run_env {
 	uint32_t	 n_ctx;
 	uint32_t	*eog;		/* tokens that end a generation */
 	size_t		 n_eog;
+};
+
+/* A token that was chosen; code != 0: there is none. */
+struct run_choice {
+	int		 code;
+	uint32_t	 token;
+	struct token_logprob *probs;	/* 1 + n_top; unless n_probs is -1 */
+	size_t		 n_top;
 };
 
 struct run {
@@ -46,6 +56,9 @@ struct run {
 	size_t		 n_prompt;
 	struct kv_seq	 kv;		/* holds a prefix of tokens */
 	size_t		 n_planned;	/* rows in the step being made */
+	size_t		 n_draft;	/* of these, guesses: their tokens are
+					 * behind the n_tokens true ones */
+	size_t		 n_right;	/* of these, verified in the step */
 	bool		 is_behind;	/* another computes its next tokens */
 	size_t		 n_held;	/* the most that kv ever held */
 	size_t		 n_cached;	/* of the prompt, never computed */
@@ -59,16 +72,17 @@ struct run {
 	bool		 ended_by_eog;
 	enum run_finish	 finish;	/* not FINISH_NONE: it has ended */
 
-	/* the token of this step; code != 0: there is none */
-	int		 code;
-	uint32_t	 sampled;
-	struct token_logprob *probs;	/* 1 + n_probs */
-	size_t		 n_top;
+	struct speculate speculate;
+	/* what follows the last token, and then each guess */
+	struct run_choice choices[PLAN_DRAFT_MAX + 1];
+	struct token_logprob *probs;	/* theirs */
 
 	bool		 is_active;	/* which list it is in */
 	bool		 is_started;
+	uint64_t	 arrived_ns;
 	uint64_t	 started_ns;
 	uint64_t	 first_ns;	/* 0: no token yet */
+	uint64_t	 last_ns;	/* of the last token */
 };
 TAILQ_HEAD(run_list, run);
 
@@ -88,6 +102,10 @@ void	 run_free(struct run **r);
 /* Tokens that are not in the KV cache yet; at least 1 until the end. */
 size_t	 run_n_missing(const struct run *r);
 size_t	 run_n_generated(const struct run *r);
+/* How many guesses the next step may verify and use. */
+size_t	 run_draft_most(const struct run *r);
+/* Make n_draft guesses, at most as many. */
+void	 run_draft(struct run *r, size_t n_draft);
 /* Take a generated token: sets finish when it is the last one, and adds what
  * it releases to text. */
 void	 run_accept(struct run *r, uint32_t token);

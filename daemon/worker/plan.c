@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The time of a step is taken as linear in its work, which it is near the work
+ * that steps have at present; the costs follow it.  Each observation moves
+ * them in proportion to how unsure they are (a Kalman filter with a diagonal
+ * covariance), relative to the step's time, since noise is.  A step can't be
+ * faster than its work, so a time below the estimate is believed; one above
+ * may be a neighbour's doing and counts as twice the estimate at most.
+ *
+ * How far steps go beyond their estimates is the margin: the quantile that all
+ * but one in MARGIN_ODDS stay below.
+ */
+#include "config.h"
+
+#include "worker/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Costs before anything was measured; the first step gives their scale. */
+static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
+    [PLAN_DECODE] = 1, [PLAN_DECODE_REACH] = 1e-3, [PLAN_PROMPT] = 1,
+    [PLAN_PROMPT_REACH] = 1e-3 };
+#define FIRST_DOUBT	3.0	/* times the cost */
+/* All relative to the step: its noise, how costs drift from step to step, and
+ * the least share of it that a cost may drift by. */
+#define NOISE		0.1
+#define DRIFT		0.02
+#define DRIFT_LEAST	0.05
+#define SURPRISE_MAX	2.0
+
+#define MARGIN_FIRST	0.10
+#define MARGIN_LEAST	0.05
+#define MARGIN_MOST	1.0
+#define MARGIN_STEP	0.05
+#define MARGIN_ODDS	50
+/* A step grows by one part in so many of what was ever measured: a few rows
+ * may cost next to nothing where reading the weights takes longer, more rows
+ * do not. */
+#define GROWTH		2
+
+void
+plan_init(struct plan *p, double max_gap_ms)
+{
+	memset(p, 0, sizeof(*p));
+	p->max_gap_ms = max_gap_ms;
+	p->margin = MARGIN_FIRST;
+	for (int i = 0; i < PLAN_N_TERMS; i++) {
+		p->cost_ms[i] = first_ms[i];
+		p->var[i] = pow(first_ms[i] * FIRST_DOUBT, 2);
+	}
+}
+
+/* ---- what steps cost ---- */
+
+static double
+reach_of(size_t n_held, size_t n)
+{
+	return (double)n * (double)n_held +
+	    (double)n * (double)(n + 1) / 2;
+}
+
+void
+plan_add_decode(struct plan_work *w, size_t n_held, size_t n)
+{
+	w->n_decode += n;
+	w->decode_reach += reach_of(n_held, n);
+}
+
+void
+plan_add_prompt(struct plan_work *w, size_t n_held, size_t n)
+{
+	w->n_prompt += n;
+	w->prompt_reach += reach_of(n_held, n);
+}
+
+static void
+terms_of(const struct plan_work *w, double x[PLAN_N_TERMS])
+{
+	x[PLAN_STEP] = 1;
+	x[PLAN_DECODE] = (double)w->n_decode;
+	x[PLAN_DECODE_REACH] = w->decode_reach;
+	x[PLAN_PROMPT] = (double)w->n_prompt;
+	x[PLAN_PROMPT_REACH] = w->prompt_reach;
+}
+
+double
+plan_estimate_ms(const struct plan *p, const struct plan_work *w)
+{
+	double x[PLAN_N_TERMS], ms = 0;
+
+	terms_of(w, x);
+	for (int i = 0; i < PLAN_N_TERMS; i++)
+		ms += p->cost_ms[i] * x[i];
+	return ms;
+}
+
+static void
+set_scale(struct plan *p, double scale)
+{
+	for (int i = 0; i < PLAN_N_TERMS; i++) {
+		p->cost_ms[i] *= scale;
+		p->var[i] *= scale * scale;
+	}
+}
+
+static void
+follow_margin(struct plan *p, double over)
+{
+	if (over > p->margin)
+		p->margin += MARGIN_STEP;
+	else
+		p->margin -= MARGIN_STEP / (MARGIN_ODDS - 1);
+	p->margin = MEM_MAX(MEM_MIN(p->margin, MARGIN_MOST), MARGIN_LEAST);
+}
+
+/* x relative to the step, which was off its estimate by the part `off`. */
+static void
+correct(struct plan *p, const double x[PLAN_N_TERMS], double off)
+{
+	double sum = NOISE * NOISE;
+
+	for (int i = 0; i < PLAN_N_TERMS; i++)
+		sum += p->var[i] * x[i] * x[i];
+	for (int i = 0; i < PLAN_N_TERMS; i++) {
+		double gain = p->var[i] * x[i] / sum, drift, most;
+
+		if (!(x[i] > 0))
+			continue;
+		p->cost_ms[i] = MEM_MAX(p->cost_ms[i] + gain * off, 0.0);
+		/* What was not seen for long is as unsure as large. */
+		most = MEM_MAX(p->cost_ms[i], DRIFT_LEAST / x[i]);
+		drift = DRIFT * most;
+		p->var[i] = MEM_MIN(p->var[i] * (1 - gain * x[i]) +
+		    drift * drift, most * most);
+	}
+}
+
+void
+plan_observe(struct plan *p, const struct plan_work *w, double ms)
+{
+	double x[PLAN_N_TERMS], estimate = plan_estimate_ms(p, w);
+
+	if (!(ms > 0) || !isfinite(ms))
+		return;
+	p->most_rows = MEM_MAX(p->most_rows, w->n_decode + w->n_prompt);
+	if (p->n_steps++ == 0) {
+		set_scale(p, ms / estimate);
+		return;
+	}
+	if (w->n_decode > 0)
+		follow_margin(p, ms / estimate - 1);
+	ms = MEM_MIN(ms, SURPRISE_MAX * estimate);
+	if (!(ms > 0))
+		return;
+	terms_of(w, x);
+	for (int i = 0; i < PLAN_N_TERMS; i++)
+		x[i] /= ms;
+	correct(p, x, 1 - estimate / ms);
+}
+
+/* ---- prompts ---- */
+
+/*
+ * The prompt with the highest response ratio: how much longer than its own
+ * computing it has been made to wait.  Short ones come soon, and long ones in
+ * the end, since the ratio of what waits grows without bound.
+ */
+static struct plan_prompt *
+most_delayed(const struct plan *p, struct plan_prompt *prompts, size_t n)
+{
+	struct plan_prompt *best = NULL;
+	double best_ratio = -1;
+
+	for (size_t i = 0; i < n; i++) {
+		struct plan_prompt *q = &prompts[i];
+		struct plan_work w = { 0 };
+		double ms, ratio;
+
+		if (q->n_rows == q->n_missing)
+			continue;
+		plan_add_prompt(&w, q->n_held, q->n_missing);
+		ms = plan_estimate_ms(p, &w);
+		ratio = ms > 0 ? q->waited_ms / ms : INFINITY;
+		if (ratio > best_ratio) {
+			best = q;
+			best_ratio = ratio;
+		}
+	}
+	return best;
+}
+
+/* As many rows of q as fit; adds them to w.  Where it stops before the end of
+ * the prompt, the rows of the step fill tiles. */
+static size_t
+fill(const struct plan *p, struct plan_work *w, const struct plan_prompt *q,
+    size_t most, double until_ms)
+{
+	size_t n = 0;
+
+	while (n < q->n_missing) {
+		size_t rows = w->n_decode + w->n_prompt;
+		size_t k = MEM_MIN(q->n_missing - n, PLAN_TILE -
+		    rows % PLAN_TILE);
+		struct plan_work more = *w;
+
+		plan_add_prompt(&more, q->n_held + n, k);
+		if (w->n_prompt >= PLAN_ROWS_LEAST && (more.n_prompt > most ||
+		    plan_estimate_ms(p, &more) > until_ms))
+			break;
+		*w = more;
+		n += k;
+	}
+	return n;
+}
+
+/* How many rows of prompts may come to those of the streams. */
+static size_t
+growth(const struct plan *p, size_t n_decode)
+{
+	size_t more = MEM_MAX(p->most_rows / GROWTH, (size_t)PLAN_TILE);
+	size_t most = MEM_MAX(p->most_rows + more, n_decode);
+
+	return MEM_MIN(MEM_MAX(most - n_decode, (size_t)PLAN_ROWS_LEAST),
+	    (size_t)PLAN_ROWS_MAX);
+}
+
+void
+plan_prompts(const struct plan *p, struct plan_work *w, double late_ms,
+    struct plan_prompt *prompts, size_t n)
+{
+	double until_ms = INFINITY;
+	size_t most = PLAN_ROWS_MAX;
+	struct plan_prompt *q;
+
+	if (w->n_decode > 0) {
+		until_ms = p->max_gap_ms / (1 + p->margin) - late_ms;
+		most = growth(p, w->n_decode);
+	}
+	for (size_t i = 0; i < n; i++)
+		prompts[i].n_rows = 0;
+	while ((q = most_delayed(p, prompts, n)) != NULL) {
+		q->n_rows = fill(p, w, q, most, until_ms);
+		if (q->n_rows < q->n_missing)
+			break;
+	}
+}
+
+/* ---- guesses ---- */
+
+/* The guess that is the most likely to be right. */
+static struct plan_draft *
+most_likely(struct plan_draft *drafts, size_t n, double *chance)
+{
+	struct plan_draft *best = NULL;
+
+	*chance = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct plan_draft *d = &drafts[i];
+		double c = pow(d->accept, (double)d->n_rows + 1);
+
+		if (d->n_rows < d->n_most && c > *chance) {
+			best = d;
+			*chance = c;
+		}
+	}
+	return best;
+}
+
+void
+plan_drafts(const struct plan *p, const struct plan_work *w, bool always,
+    size_t n_rows, struct plan_draft *drafts, size_t n)
+{
+	struct plan_work now = *w;
+	double n_tokens = (double)w->n_decode, chance;
+	struct plan_draft *d;
+
+	for (size_t i = 0; i < n; i++)
+		drafts[i].n_rows = 0;
+	for (; n_rows > 0; n_rows--) {
+		struct plan_work more = now;
+		double ms = plan_estimate_ms(p, &now), more_ms;
+
+		if ((d = most_likely(drafts, n, &chance)) == NULL)
+			break;
+		plan_add_decode(&more, d->n_held + d->n_rows, 1);
+		more_ms = plan_estimate_ms(p, &more);
+		if (!always && ((n_tokens + chance) * ms <=
+		    n_tokens * more_ms ||
+		    more_ms * (1 + p->margin) > p->max_gap_ms))
+			break;
+		d->n_rows++;
+		n_tokens += chance;
+		now = more;
+	}
+}

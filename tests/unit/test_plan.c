@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The step planner against machines that exist in numbers only: their clock is
+ * ours, so what is asserted of time holds on every machine that runs this.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "worker/plan.h"
+
+#define MAX_GAP_MS	200.0
+#define N_PROMPTS	1024
+
+/* Weights are read once, rows are multiplied; the slower of both counts. */
+struct machine {
+	const char *name;
+	double	 step_ms;
+	double	 read_ms;
+	double	 row_ms;
+	double	 decode_reach_ms;
+	double	 prompt_reach_ms;
+};
+
+static const struct machine machines[] = {
+	{ "1.1B on 2 cores", 2, 60, 5.2, 2e-3, 2e-3 },
+	{ "1.1B on 64 cores", 1, 5, 0.2, 4e-5, 1e-4 },
+	{ "8B on 8 cores", 5, 110, 6, 2e-3, 2e-3 },
+	{ "3.7M", 0.05, 0.1, 0.02, 1e-5, 1e-5 },
+};
+
+/* A prompt's way through; times in ms of the simulation. */
+struct job {
+	double	 came_ms;
+	double	 first_ms;	/* 0: no token yet */
+	size_t	 n_tokens;
+	size_t	 n_held;
+};
+
+struct sim {
+	const struct machine *m;
+	struct plan	 plan;
+	uint64_t	 random;
+	double		 noise;		/* +- this part */
+	double		 now_ms;
+	size_t		 n_streams;	/* of so many tokens each: */
+	size_t		 n_held;
+	struct job	 jobs[N_PROMPTS];
+	size_t		 n_jobs;
+	/* of steps with streams */
+	size_t		 n_steps;
+	size_t		 n_over;	/* the bound */
+	double		 longest_ms;
+	size_t		 last_rows;
+};
+
+static double
+uniform(struct sim *s)
+{
+	s->random = s->random * UINT64_C(6364136223846793005) +
+	    UINT64_C(1442695040888963407);
+	return (double)(s->random >> 11) * 0x1p-53;
+}
+
+static double
+real_ms(struct sim *s, const struct plan_work *w)
+{
+	const struct machine *m = s->m;
+	double rows = (double)(w->n_decode + w->n_prompt);
+	double ms = m->step_ms + fmax(m->read_ms, rows * m->row_ms) +
+	    w->decode_reach * m->decode_reach_ms +
+	    w->prompt_reach * m->prompt_reach_ms;
+
+	return ms * (1 + s->noise * (2 * uniform(s) - 1));
+}
+
+static void
+sim_init(struct sim *s, const struct machine *m, size_t n_streams,
+    double noise)
+{
+	memset(s, 0, sizeof(*s));
+	s->m = m;
+	s->random = 42;
+	s->noise = noise;
+	s->n_streams = n_streams;
+	s->n_held = 150;
+	plan_init(&s->plan, MAX_GAP_MS);
+}
+
+static void
+sim_add(struct sim *s, size_t n_tokens)
+{
+	assert_in_range(s->n_jobs, 0, N_PROMPTS - 1);
+	s->jobs[s->n_jobs++] = (struct job){ .came_ms = s->now_ms,
+	    .n_tokens = n_tokens };
+}
+
+/* The prompts that still lack rows. */
+static size_t
+sim_prompts(struct sim *s, struct plan_prompt *prompts)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_jobs; i++)
+		if (s->jobs[i].n_held < s->jobs[i].n_tokens)
+			prompts[n++] = (struct plan_prompt){
+			    .run = &s->jobs[i], .n_held = s->jobs[i].n_held,
+			    .n_missing = s->jobs[i].n_tokens -
+			    s->jobs[i].n_held,
+			    .waited_ms = s->now_ms - s->jobs[i].came_ms };
+	return n;
+}
+
+static void
+sim_step(struct sim *s)
+{
+	struct plan_prompt prompts[N_PROMPTS];
+	struct plan_work w = { 0 };
+	size_t n = sim_prompts(s, prompts);
+	double ms;
+
+	for (size_t i = 0; i < s->n_streams; i++)
+		plan_add_decode(&w, s->n_held, 1);
+	plan_prompts(&s->plan, &w, 0, prompts, n);
+	ms = real_ms(s, &w);
+	plan_observe(&s->plan, &w, ms);
+	s->now_ms += ms;
+	s->n_held += s->n_streams > 0;
+	s->last_rows = w.n_prompt;
+	for (size_t i = 0; i < n; i++) {
+		struct job *j = prompts[i].run;
+
+		j->n_held += prompts[i].n_rows;
+		if (prompts[i].n_rows > 0 && j->n_held == j->n_tokens)
+			j->first_ms = s->now_ms;
+	}
+	if (s->n_streams == 0)
+		return;
+	s->n_steps++;
+	s->n_over += ms > MAX_GAP_MS;
+	s->longest_ms = fmax(s->longest_ms, ms);
+}
+
+static size_t
+sim_finish(struct sim *s)
+{
+	struct plan_prompt prompts[N_PROMPTS];
+	size_t n = 0;
+
+	for (; sim_prompts(s, prompts) > 0; n++) {
+		assert_in_range(n, 0, 100000);
+		sim_step(s);
+	}
+	return n;
+}
+
+/* ---- slices ---- */
+
+/* Nobody waits: as much as goes into a step. */
+static void
+alone_prompts_fill_steps(void **state)
+{
+	struct sim s;
+
+	sim_init(&s, &machines[0], 0, 0);
+	sim_add(&s, 4000);
+	sim_step(&s);
+	assert_int_equal(s.last_rows, PLAN_ROWS_MAX);
+	assert_int_equal(sim_finish(&s), 4000 / PLAN_ROWS_MAX);
+}
+
+static void
+first_slice_is_small(void **state)
+{
+	struct sim s;
+
+	sim_init(&s, &machines[0], 8, 0);
+	sim_add(&s, 4000);
+	sim_step(&s);
+	assert_int_equal(s.last_rows, PLAN_ROWS_LEAST);
+	/* and steps grow by half at a time */
+	sim_step(&s);
+	assert_int_equal(s.last_rows + 8, 3 * (PLAN_ROWS_LEAST + 8) / 2);
+}
+
+/* A long prompt beside streams, on machines of all kinds: no gap is longer
+ * than the bound, and most of the bound is made use of. */
+static void
+gaps_are_bounded(void **state)
+{
+	for (size_t i = 0; i < N_ELEMENTS(machines); i++) {
+		const struct machine *m = &machines[i];
+		struct plan_work all = { 0 };
+		struct sim s;
+		double least_ms;
+
+		sim_init(&s, m, 8, 0);
+		for (int j = 0; j < 50; j++)
+			sim_step(&s);
+		sim_add(&s, 4000);
+		plan_add_prompt(&all, 0, 4000);
+		least_ms = real_ms(&s, &all);
+		sim_finish(&s);
+		print_message("# %s: longest %.1f ms, prompt %.0f ms, alone "
+		    "%.0f\n", m->name, s.longest_ms,
+		    s.jobs[0].first_ms - s.jobs[0].came_ms, least_ms);
+		/* one may be while it learns */
+		assert_in_range(s.n_over, 0, 1);
+		assert_true(s.longest_ms < 1.05 * MAX_GAP_MS);
+		/* the streams' own rows are much of a step of the slow */
+		assert_true(s.jobs[0].first_ms - s.jobs[0].came_ms <
+		    3 * least_ms + 5 * MAX_GAP_MS);
+	}
+}
+
+/* Neighbours take time at random. */
+static void
+gaps_with_noise(void **state)
+{
+	for (size_t i = 0; i < N_ELEMENTS(machines); i++) {
+		struct sim s;
+
+		sim_init(&s, &machines[i], 8, 0.15);
+		for (int j = 0; j < 12; j++) {
+			s.n_held = 150;
+			sim_add(&s, 4000);
+			sim_finish(&s);
+		}
+		print_message("# %s: %zu of %zu over, longest %.1f ms\n",
+		    machines[i].name, s.n_over, s.n_steps, s.longest_ms);
+		assert_true(s.n_over * 20 <= s.n_steps);
+		assert_true(s.longest_ms < 1.3 * MAX_GAP_MS);
+	}
+}
+
+/* From one step to the next everything takes three times as long; one step in
+ * between that took for ever does not matter. */
+static void
+slower_machines_are_followed(void **state)
+{
+	struct machine slow = machines[0];
+	struct plan_work w = { 0 };
+	struct sim s;
+
+	sim_init(&s, &machines[0], 4, 0);
+	sim_add(&s, 20000);
+	for (int i = 0; i < 30; i++)
+		sim_step(&s);
+	plan_add_decode(&w, s.n_held, 4);
+	plan_add_prompt(&w, s.jobs[0].n_held, s.last_rows);
+	plan_observe(&s.plan, &w, 60000);
+	sim_step(&s);
+	sim_step(&s);
+	assert_true(s.last_rows >= PLAN_ROWS_LEAST);
+	assert_true(s.longest_ms <= MAX_GAP_MS);
+	slow.read_ms *= 1.5;
+	slow.row_ms *= 1.5;
+	s.m = &slow;
+	for (int i = 0; i < 15; i++)
+		sim_step(&s);
+	s.n_over = 0;
+	for (int i = 0; i < 100; i++)
+		sim_step(&s);
+	assert_int_equal(s.n_over, 0);
+}
+
+/* Where the streams alone take longer than the bound, prompts still come to
+ * an end: the least slice in every step. */
+static void
+least_slices(void **state)
+{
+	const struct machine slow = { "slow", 10, 300, 40, 1e-2, 1e-2 };
+	struct sim s;
+
+	sim_init(&s, &slow, 8, 0);
+	sim_add(&s, 16 * PLAN_ROWS_LEAST);
+	for (int i = 0; i < 15; i++) {
+		sim_step(&s);
+		assert_int_equal(s.last_rows, PLAN_ROWS_LEAST);
+	}
+	assert_int_equal(sim_finish(&s), 1);
+}
+
+/* What a stream has waited already is not there to be used again. */
+static void
+late_streams(void **state)
+{
+	struct sim s;
+	size_t rows[3];
+
+	sim_init(&s, &machines[0], 4, 0);
+	sim_add(&s, 20000);
+	for (int i = 0; i < 50; i++)
+		sim_step(&s);
+	for (size_t i = 0; i < 3; i++) {
+		struct plan_prompt q = { .n_missing = 1000 };
+		struct plan_work w = { 0 };
+
+		plan_add_decode(&w, 100, 4);
+		plan_prompts(&s.plan, &w, 70.0 * (double)i, &q, 1);
+		rows[i] = q.n_rows;
+		if (q.n_rows > PLAN_ROWS_LEAST)
+			assert_int_equal((w.n_prompt + w.n_decode) %
+			    PLAN_TILE, 0);
+	}
+	assert_true(rows[0] > rows[1] && rows[1] >= rows[2]);
+	assert_true(rows[2] >= PLAN_ROWS_LEAST);
+}
+
+/* ---- whose turn ---- */
+
+/* A short prompt does not wait for a long one that came before. */
+static void
+short_prompts_come_soon(void **state)
+{
+	struct sim s;
+	double alone_ms;
+
+	sim_init(&s, &machines[0], 4, 0);
+	sim_add(&s, 60);
+	sim_finish(&s);
+	alone_ms = s.jobs[0].first_ms;
+	sim_add(&s, 8000);
+	for (int i = 0; i < 20; i++)
+		sim_step(&s);
+	for (int i = 0; i < 5; i++) {
+		double came_ms = s.now_ms;
+		struct job *j = &s.jobs[s.n_jobs];
+
+		sim_add(&s, 60);
+		while (j->first_ms == 0)
+			sim_step(&s);
+		assert_true(j->first_ms - came_ms < 3 * alone_ms);
+		assert_true(s.jobs[1].first_ms == 0);
+	}
+	sim_finish(&s);
+}
+
+/* Short prompts without end, nine tenths of what the machine can do: the long
+ * one comes to its end all the same, and they wait less than in order. */
+static void
+long_prompts_come_in_the_end(void **state)
+{
+	struct sim s;
+	double sum_ms = 0, every_ms = 60 * 1.1 * 5.2;
+	size_t n = 0;
+
+	sim_init(&s, &machines[0], 0, 0);
+	sim_add(&s, 4000);
+	for (; s.jobs[0].first_ms == 0; n = s.n_jobs) {
+		while ((double)(s.n_jobs - 1) * every_ms <= s.now_ms)
+			sim_add(&s, 60);
+		sim_step(&s);
+	}
+	for (size_t i = 1; i < n; i++)
+		if (s.jobs[i].first_ms > 0)
+			sum_ms += s.jobs[i].first_ms - s.jobs[i].came_ms;
+	print_message("# long: %.1f s; %zu short ones: %.2f s each\n",
+	    s.jobs[0].first_ms / 1000, n, sum_ms / (double)n / 1000);
+	assert_true(sum_ms / (double)n < 0.25 * s.jobs[0].first_ms);
+}
+
+/* ---- guesses ---- */
+
+static size_t
+total(const struct plan_draft *d, size_t n)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += d[i].n_rows;
+	return sum;
+}
+
+/* Steps of 1 to 24 rows, until their costs are known. */
+static void
+learn_rows(struct sim *s)
+{
+	for (size_t i = 0; i < 400; i++) {
+		struct plan_work w = { 0 };
+
+		plan_add_decode(&w, 100, 1 + i % 24);
+		plan_observe(&s->plan, &w, real_ms(s, &w));
+	}
+}
+
+static void
+guesses_pay(void **state)
+{
+	struct sim s;
+	struct plan_draft d[8];
+	struct plan_work one = { 0 }, full = { 0 };
+
+	sim_init(&s, &machines[0], 0, 0.05);
+	learn_rows(&s);
+	plan_add_decode(&one, 100, 1);
+	plan_add_decode(&full, 100, 16);
+	for (size_t i = 0; i < 8; i++)
+		d[i] = (struct plan_draft){ .n_most = PLAN_DRAFT_MAX,
+		    .n_held = 100, .accept = 0.9 };
+	/* likely ones are made, unlikely ones not */
+	plan_drafts(&s.plan, &one, false, 8, d, 1);
+	assert_in_range(d[0].n_rows, 3, 8);
+	d[0].accept = 0.02;
+	plan_drafts(&s.plan, &one, false, 8, d, 1);
+	assert_int_equal(d[0].n_rows, 0);
+	/* unless always, but no more than there are */
+	d[0].n_most = 5;
+	plan_drafts(&s.plan, &one, true, 8, d, 1);
+	assert_int_equal(d[0].n_rows, 5);
+	plan_drafts(&s.plan, &one, true, 3, d, 1);
+	assert_int_equal(d[0].n_rows, 3);
+	/* a full batch has no use for what is right half the time */
+	for (size_t i = 0; i < 8; i++)
+		d[i].accept = 0.4;
+	plan_drafts(&s.plan, &full, false, 8, d, 8);
+	assert_int_equal(total(d, 8), 0);
+	/* rows go to those who are right more often */
+	d[3].accept = 0.9;
+	plan_drafts(&s.plan, &one, true, 4, d, 8);
+	assert_int_equal(d[3].n_rows, 4);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(alone_prompts_fill_steps),
+		cmocka_unit_test(first_slice_is_small),
+		cmocka_unit_test(gaps_are_bounded),
+		cmocka_unit_test(gaps_with_noise),
+		cmocka_unit_test(slower_machines_are_followed),
+		cmocka_unit_test(least_slices),
+		cmocka_unit_test(late_streams),
+		cmocka_unit_test(short_prompts_come_soon),
+		cmocka_unit_test(long_prompts_come_in_the_end),
+		cmocka_unit_test(guesses_pay),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
