@@ -50,6 +50,25 @@ struct act_q16 {		/* act_q8 with its quants widened */
 	int16_t	 q[32];
 };
 
+/*
+ * 32 quants with magnitudes and signs apart.  Bit 6 + i of signs[k] is set if
+ * quant 4 k + i is negative: an index of 64 bytes each (x86/panel_iq4_avx2.h).
+ */
+struct act_sm {
+	uint8_t	 mag[32];
+	uint16_t signs[8];
+};
+
+struct act_sm8 {		/* act_q8 and its quants so */
+	struct act_q8	 a;
+	struct act_sm	 sm[1];
+};
+
+struct act_sm8k {		/* the same of act_q8k */
+	struct act_q8k	 a;
+	struct act_sm	 sm[8];
+};
+
 /* sum of w[i] * x[i]; n a multiple of the type's block_n.  act is float,
  * act_q8 or act_q8k as types.def says. */
 typedef float (*kern_dot_fn)(const void *w, const void *act, size_t n);

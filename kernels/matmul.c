@@ -31,6 +31,8 @@ static const struct {
 	[ACT_Q8] = { 32, sizeof(struct act_q8) },
 	[ACT_Q8K] = { 256, sizeof(struct act_q8k) },
 	[ACT_Q16] = { 32, sizeof(struct act_q16) },
+	[ACT_SM8] = { 32, sizeof(struct act_sm8) },
+	[ACT_SM8K] = { 256, sizeof(struct act_sm8k) },
 };
 
 size_t
@@ -85,6 +87,12 @@ quant_item(void *arg, size_t i, int thread)
 		break;
 	case ACT_Q16:
 		kern->quantize_q16(x, to, n);
+		break;
+	case ACT_SM8:
+		kern->quantize_sm8(x, to, n);
+		break;
+	case ACT_SM8K:
+		kern->quantize_sm8k(x, to, n);
 		break;
 	case ACT_F32:
 		break;

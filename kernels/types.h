@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum act_form { ACT_F32, ACT_Q8, ACT_Q8K, ACT_Q16 };
-#define ACT_LIMIT	(ACT_Q16 + 1)
+enum act_form { ACT_F32, ACT_Q8, ACT_Q8K, ACT_Q16, ACT_SM8, ACT_SM8K };
+#define ACT_LIMIT	(ACT_SM8K + 1)
 
 enum tensor_type {
 #define T(sym, id, name, n, bytes, act) sym = id,

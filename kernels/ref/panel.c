@@ -82,6 +82,29 @@ add_q8k(enum tensor_type t, const struct ref_block *b,
 	return fmaf(-(float)mins, b->dmin * a->d, acc);
 }
 
+/* Block i of a column, in any form. */
+static float
+add_block(enum tensor_type t, const struct ref_block *b, enum act_form form,
+    const void *act, size_t i, float acc)
+{
+	switch (form) {
+	case ACT_Q8:
+		return add_q8(t, b, (const struct act_q8 *)act + i, acc);
+	case ACT_Q8K:
+		return add_q8k(t, b, (const struct act_q8k *)act + i, acc);
+	case ACT_Q16:
+		return add_q16(b, (const struct act_q16 *)act + i, acc);
+	case ACT_SM8:
+		return add_q8(t, b, &((const struct act_sm8 *)act)[i].a, acc);
+	case ACT_SM8K:
+		return add_q8k(t, b, &((const struct act_sm8k *)act)[i].a,
+		    acc);
+	case ACT_F32:
+		break;
+	}
+	return acc;
+}
+
 /* Row `row` of a panel of blocks times one column. */
 static float
 row_of_blocks(enum tensor_type t, const void *panel, size_t row, size_t n_in,
@@ -96,15 +119,7 @@ row_of_blocks(enum tensor_type t, const void *panel, size_t row, size_t n_in,
 	for (i = 0; i < n_in / block_n; i++) {
 		pack_get_block(t, panel, i, row, bytes);
 		take_apart(bytes, &b);
-		if (form == ACT_Q8)
-			acc = add_q8(t, &b, (const struct act_q8 *)act + i,
-			    acc);
-		else if (form == ACT_Q16)
-			acc = add_q16(&b, (const struct act_q16 *)act + i,
-			    acc);
-		else
-			acc = add_q8k(t, &b, (const struct act_q8k *)act + i,
-			    acc);
+		acc = add_block(t, &b, form, act, i, acc);
 	}
 	return acc;
 }

@@ -106,6 +106,40 @@ quantize_q8k(const float *x, struct act_q8k *out, size_t n)
 }
 
 static void
+magnitudes_and_signs(const int8_t *q, struct act_sm *out)
+{
+	int i;
+
+	memset(out->signs, 0, sizeof(out->signs));
+	for (i = 0; i < 32; i++) {
+		out->mag[i] = (uint8_t)(q[i] < 0 ? -q[i] : q[i]);
+		if (q[i] < 0)
+			out->signs[i / 4] |= (uint16_t)(64 << i % 4);
+	}
+}
+
+static void
+quantize_sm8(const float *x, struct act_sm8 *out, size_t n)
+{
+	for (; n > 0; n -= 32, x += 32, out++) {
+		quantize_q8(x, &out->a, 32);
+		magnitudes_and_signs(out->a.q, out->sm);
+	}
+}
+
+static void
+quantize_sm8k(const float *x, struct act_sm8k *out, size_t n)
+{
+	int s;
+
+	for (; n > 0; n -= 256, x += 256, out++) {
+		quantize_q8k(x, &out->a, 256);
+		for (s = 0; s < 8; s++)
+			magnitudes_and_signs(out->a.q + 32 * s, &out->sm[s]);
+	}
+}
+
+static void
 f32_to_f16(const float *x, uint16_t *out, size_t n)
 {
 	size_t i;
@@ -120,5 +154,7 @@ ref_table_quant(struct kern_table *t)
 	t->quantize_q8 = quantize_q8;
 	t->quantize_q8k = quantize_q8k;
 	t->quantize_q16 = quantize_q16;
+	t->quantize_sm8 = quantize_sm8;
+	t->quantize_sm8k = quantize_sm8k;
 	t->f32_to_f16 = f32_to_f16;
 }

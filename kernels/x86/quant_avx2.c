@@ -209,6 +209,50 @@ quantize_q8k(const float *x, struct act_q8k *out, size_t n)
 	}
 }
 
+/* Both nibbles of 4 bytes of signs to 8 times 4 bits, at bit 6. */
+static inline __m128i
+spread_signs(int bits)
+{
+	const __m128i twice = _mm_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1,
+	    2, -1, 2, -1, 3, -1, 3, -1);
+	const __m128i shift = _mm_setr_epi16(64, 4, 64, 4, 64, 4, 64, 4);
+	__m128i v = _mm_shuffle_epi8(_mm_cvtsi32_si128(bits), twice);
+
+	return _mm_and_si128(_mm_mullo_epi16(v, shift),
+	    _mm_set1_epi16(15 << 6));
+}
+
+static inline void
+magnitudes_and_signs(const int8_t *q, struct act_sm *out)
+{
+	__m256i v = load_32(q);
+
+	_mm256_storeu_si256((__m256i *)out->mag, _mm256_abs_epi8(v));
+	_mm_storeu_si128((__m128i *)out->signs,
+	    spread_signs(_mm256_movemask_epi8(v)));
+}
+
+static void
+quantize_sm8(const float *x, struct act_sm8 *out, size_t n)
+{
+	for (; n > 0; n -= 32, x += 32, out++) {
+		quantize_q8(x, &out->a, 32);
+		magnitudes_and_signs(out->a.q, out->sm);
+	}
+}
+
+static void
+quantize_sm8k(const float *x, struct act_sm8k *out, size_t n)
+{
+	size_t s;
+
+	for (; n > 0; n -= 256, x += 256, out++) {
+		quantize_q8k(x, &out->a, 256);
+		for (s = 0; s < 8; s++)
+			magnitudes_and_signs(out->a.q + 32 * s, &out->sm[s]);
+	}
+}
+
 static void
 f32_to_f16(const float *x, uint16_t *out, size_t n)
 {
@@ -231,5 +275,7 @@ avx2_overlay_quant(struct kern_table *t)
 	t->quantize_q8 = quantize_q8;
 	t->quantize_q8k = quantize_q8k;
 	t->quantize_q16 = quantize_q16;
+	t->quantize_sm8 = quantize_sm8;
+	t->quantize_sm8k = quantize_sm8k;
 	t->f32_to_f16 = f32_to_f16;
 }

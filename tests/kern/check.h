@@ -74,6 +74,8 @@ bool	 check_dot_f16(struct check *c);
 bool	 check_quantize_q8(struct check *c);
 bool	 check_quantize_q8k(struct check *c);
 bool	 check_quantize_q16(struct check *c);
+bool	 check_quantize_sm8(struct check *c);
+bool	 check_quantize_sm8k(struct check *c);
 bool	 check_f32_to_f16(struct check *c);
 bool	 check_axpy_f16(struct check *c);
 bool	 check_add(struct check *c);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Packed weights.  Packing loses no bit of any row; every level's panel
- * kernels give the bits of ref for 1 to 17 columns, on blocks and activations
- * at their extremes, where a sum of 16 bits that did not fit would show; and
- * so does matmul for any number of rows and threads when the last panel is
- * not full.
+ * kernels give the bits of ref for 1 to 17 columns and for 53, on blocks and
+ * activations at their extremes, where a sum of 16 bits that did not fit would
+ * show; and so does matmul for any number of rows and threads when the last
+ * panel is not full.
  */
 #include "config.h"
 
@@ -20,7 +20,8 @@
 
 #define N_OUT		37	/* two panels and five rows */
 #define N_PANELS	3
-#define MAX_COLS	17	/* more than 16, where panels form groups */
+#define SOME_COLS	17	/* more than 16, where panels form groups */
+#define MAX_COLS	53	/* more than where other kernels take over */
 #define MAX_THREADS	4
 #define OUT_STRIDE	(N_PANELS * PANEL_ROWS + 3)
 #define OUT_SIZE	(MAX_COLS * OUT_STRIDE)
@@ -112,6 +113,12 @@ columns(struct check *c, struct packed *p, enum act_form form)
 	case ACT_Q16:
 		c->ref->quantize_q16(p->x, p->act[form], n);
 		break;
+	case ACT_SM8:
+		c->ref->quantize_sm8(p->x, p->act[form], n);
+		break;
+	case ACT_SM8K:
+		c->ref->quantize_sm8k(p->x, p->act[form], n);
+		break;
 	}
 	return p->act[form];
 }
@@ -144,6 +151,12 @@ same_rows(struct check *c, const float *got, const float *want, size_t n_cols,
 	return true;
 }
 
+static size_t
+next_cols(size_t n)
+{
+	return n == SOME_COLS ? MAX_COLS : n + 1;
+}
+
 /* What each column alone gives by ref, for any number of columns. */
 static bool
 any_columns(struct check *c, struct packed *p, const float *want)
@@ -151,7 +164,7 @@ any_columns(struct check *c, struct packed *p, const float *want)
 	size_t n, panels, rows;
 	float *got;
 
-	for (n = 1; n <= MAX_COLS; n++)
+	for (n = 1; n <= MAX_COLS; n = next_cols(n))
 		for (panels = 1; panels <= N_PANELS; panels++) {
 			try_input(c, "kind %d, %s, n_in %zu, %zu columns, "
 			    "%zu panels", p->kind, shape_name(p->shape),
@@ -185,7 +198,7 @@ any_threads(struct check *c, struct packed *p, const float *want)
 			ok = fail(c, "no pool: %s", cause.text);
 			break;
 		}
-		for (n = 1; ok && n <= MAX_COLS; n++) {
+		for (n = 1; ok && n <= MAX_COLS; n = next_cols(n)) {
 			try_input(c, "n_in %zu, %zu rows, %d threads",
 			    p->w.n_in, n, threads);
 			act_rows_set(&a, p->x, n, p->w.n_in, p->w.n_in);

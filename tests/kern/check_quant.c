@@ -38,6 +38,15 @@ make_hostile(struct rng *r, float *x, size_t n, int kind)
 		x[i] = 127;
 }
 
+static double
+signed_quant(const struct act_sm *sm, size_t i)
+{
+	sm += i / 32;
+	i %= 32;
+	return sm->signs[i / 4] >> (6 + i % 4) & 1 ? -(double)sm->mag[i] :
+	    (double)sm->mag[i];
+}
+
 /* Of ref, where d is a number: no value is off by more than half a step. */
 static bool
 half_a_step(struct check *c, enum act_form form, const float *x,
@@ -46,15 +55,36 @@ half_a_step(struct check *c, enum act_form form, const float *x,
 	const struct act_q8 *q8 = act;
 	const struct act_q8k *q8k = act;
 	const struct act_q16 *q16 = act;
-	double d, q;
+	const struct act_sm8 *sm8 = act;
+	const struct act_sm8k *sm8k = act;
+	double d = 0, q = 0;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		d = form == ACT_Q8 ? q8[i / 32].d : form == ACT_Q16 ?
-		    q16[i / 32].d : q8k[i / 256].d;
-		q = form == ACT_Q8 ? q8[i / 32].q[i % 32] :
-		    form == ACT_Q16 ? q16[i / 32].q[i % 32] :
-		    q8k[i / 256].q[i % 256];
+		switch (form) {
+		case ACT_Q8:
+			d = q8[i / 32].d;
+			q = q8[i / 32].q[i % 32];
+			break;
+		case ACT_Q8K:
+			d = q8k[i / 256].d;
+			q = q8k[i / 256].q[i % 256];
+			break;
+		case ACT_Q16:
+			d = q16[i / 32].d;
+			q = q16[i / 32].q[i % 32];
+			break;
+		case ACT_SM8:
+			d = sm8[i / 32].a.d;
+			q = signed_quant(sm8[i / 32].sm, i % 32);
+			break;
+		case ACT_SM8K:
+			d = sm8k[i / 256].a.d;
+			q = signed_quant(sm8k[i / 256].sm, i % 256);
+			break;
+		case ACT_F32:
+			break;
+		}
 		if (isnan(d))
 			continue;
 		if (fabs(q) > 127)
@@ -69,19 +99,32 @@ static void
 quantize(const struct kern_table *t, enum act_form form, const float *x,
     void *out, size_t n)
 {
-	if (form == ACT_Q8)
+	switch (form) {
+	case ACT_Q8:
 		t->quantize_q8(x, out, n);
-	else if (form == ACT_Q16)
-		t->quantize_q16(x, out, n);
-	else
+		break;
+	case ACT_Q8K:
 		t->quantize_q8k(x, out, n);
+		break;
+	case ACT_Q16:
+		t->quantize_q16(x, out, n);
+		break;
+	case ACT_SM8:
+		t->quantize_sm8(x, out, n);
+		break;
+	case ACT_SM8K:
+		t->quantize_sm8k(x, out, n);
+		break;
+	case ACT_F32:
+		break;
+	}
 }
 
 static bool
 try_quantize(struct check *c, enum act_form form, size_t n, enum shape shape,
     int hostile)
 {
-	static _Alignas(8) char want[MAX_N / 32 * sizeof(struct act_q16)];
+	static _Alignas(8) char want[MAX_N / 32 * sizeof(struct act_sm8)];
 	struct rng r = rng_of(c, n, (uint64_t)shape * 16 + (uint64_t)hostile);
 	enum place place = (enum place)(rng_u64(&r) % PLACE_LIMIT);
 	size_t bytes = act_row_bytes(form, n);
@@ -103,7 +146,7 @@ try_quantize(struct check *c, enum act_form form, size_t n, enum shape shape,
 static bool
 check_quantize(struct check *c, enum act_form form)
 {
-	size_t block = form == ACT_Q8K ? 256 : 32, n;
+	size_t block = form == ACT_Q8K || form == ACT_SM8K ? 256 : 32, n;
 	int shape, hostile;
 
 	for (n = 0; n <= MAX_N; n += n < 8 * block ? block : 7 * block)
@@ -130,6 +173,18 @@ bool
 check_quantize_q8k(struct check *c)
 {
 	return check_quantize(c, ACT_Q8K);
+}
+
+bool
+check_quantize_sm8(struct check *c)
+{
+	return check_quantize(c, ACT_SM8);
+}
+
+bool
+check_quantize_sm8k(struct check *c)
+{
+	return check_quantize(c, ACT_SM8K);
 }
 
 /* Between neighbouring halves: the midpoint goes to the even one, the floats
