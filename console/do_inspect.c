@@ -303,6 +303,9 @@ memory_object(const struct job *j)
 	    json_integer((json_int_t)j->scratch_bytes));
 	json_object_set_new(m, "total_bytes", json_integer((json_int_t)
 	    (j->weight_bytes + j->kv_bytes + j->scratch_bytes)));
+	/* Workers of a model share its weights. */
+	json_object_set_new(m, "further_worker_bytes",
+	    json_integer((json_int_t)(j->kv_bytes + j->scratch_bytes)));
 	json_object_set_new(m, "context", json_integer(j->n_ctx));
 	return m;
 }
@@ -365,6 +368,7 @@ print_memory(const struct job *j)
 	}
 	print_bytes("memory a worker", j->weight_bytes + j->kv_bytes +
 	    j->scratch_bytes);
+	print_bytes("  each further", j->kv_bytes + j->scratch_bytes);
 	print_bytes("  weights", j->weight_bytes);
 	print_bytes("  keys, values", j->kv_bytes);
 	print_bytes("  scratch", j->scratch_bytes);

@@ -159,7 +159,6 @@ pack_panel(const struct matrix *w, size_t i, void *to)
 	size_t column_bytes = PANEL_ROWS * block_bytes;
 	uint8_t *panel = to;
 
-	panel += i * pack_panel_bytes(w->type, w->n_in);
 	from += first * w->row_bytes;
 	if (n < PANEL_ROWS)
 		memset(panel, 0, n_blocks * column_bytes);
@@ -176,8 +175,9 @@ pack_panel(const struct matrix *w, size_t i, void *to)
 void
 pack(const struct matrix *w, void *to)
 {
-	size_t i;
+	size_t bytes = pack_panel_bytes(w->type, w->n_in), i;
+	uint8_t *panel = to;
 
 	for (i = 0; i < pack_n_panels(w->n_out); i++)
-		pack_panel(w, i, to);
+		pack_panel(w, i, panel + i * bytes);
 }

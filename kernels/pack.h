@@ -37,10 +37,10 @@ size_t	 pack_panel_bytes(enum tensor_type t, size_t n_in);
 size_t	 pack_bytes(enum tensor_type t, size_t n_in, size_t n_out);
 /* Panels of a matrix of n_out rows. */
 size_t	 pack_n_panels(size_t n_out);
-/* Pack panel i of w to its place in the packed matrix at `to`, which is
- * aligned to PACK_ALIGN; panels may be packed in any order, by any thread. */
-void	 pack_panel(const struct matrix *w, size_t i, void *to);
-/* All panels. */
+/* Pack panel i of w to pack_panel_bytes at `panel`, of any alignment; panels
+ * may be packed in any order, by any thread. */
+void	 pack_panel(const struct matrix *w, size_t i, void *panel);
+/* All panels, the first at `to`. */
 void	 pack(const struct matrix *w, void *to);
 /* The reverse, for one block of one row: its bytes as GGUF has them. */
 void	 pack_get_block(enum tensor_type t, const void *panel, size_t block,

@@ -111,6 +111,38 @@ gate_tenant(const struct gate *g, struct slice key, bool *needed)
 }
 
 size_t
+gate_workers_ready(const struct gate *g, const struct gate_model *m)
+{
+	const struct gate_worker *w;
+	size_t n = 0;
+
+	TAILQ_FOREACH(w, &g->workers, entry)
+		n += (m == NULL || w->model == m) && w->is_ready;
+	return n;
+}
+
+uint64_t
+gate_model_memory(const struct gate *g, const struct gate_model *m)
+{
+	const struct gate_variant *v;
+	const struct gate_worker *w;
+	uint64_t sum = 0;
+
+	TAILQ_FOREACH(v, &m->variants, entry) {
+		uint64_t own = 0;
+
+		TAILQ_FOREACH(w, &g->workers, entry)
+			if (w->variant == v && w->is_ready)
+				own += v->own_bytes;
+		if (own == 0 && v == m->active)
+			own = v->own_bytes;
+		if (own > 0)
+			sum += v->shared_bytes + own;
+	}
+	return sum;
+}
+
+size_t
 gate_model_running(const struct gate *g, const struct gate_model *m)
 {
 	const struct gate_worker *w;

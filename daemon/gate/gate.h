@@ -42,7 +42,8 @@ struct gate_variant {
 	size_t		 n_bound;	/* live requests that are its */
 	/* of the last MODEL_INFO */
 	char		 type[16];
-	uint64_t	 memory_bytes;	/* of one worker */
+	uint64_t	 shared_bytes;	/* weights, once for all workers */
+	uint64_t	 own_bytes;	/* of each worker */
 	double		 bits_per_weight;
 	uint64_t	 n_requests;
 	uint64_t	 n_errors;
@@ -190,6 +191,12 @@ const struct conf_tenant *gate_tenant(const struct gate *g, struct slice key,
 			    bool *needed);
 /* Requests of a model that run now. */
 size_t			 gate_model_running(const struct gate *g,
+			    const struct gate_model *m);
+/* Of a model, or of all (NULL). */
+size_t			 gate_workers_ready(const struct gate *g,
+			    const struct gate_model *m);
+/* What its ready workers use, or one would. */
+uint64_t		 gate_model_memory(const struct gate *g,
 			    const struct gate_model *m);
 
 /* ---- what the protocols offer to the loop (listen_io.c, admin_io.c) ---- */

@@ -75,17 +75,6 @@ put_hist(struct buf *out, const char *name, const struct gate_model *m,
 
 /* ---- one value a model ---- */
 
-static size_t
-n_ready(const struct gate *g, const struct gate_model *m)
-{
-	const struct gate_worker *w;
-	size_t n = 0;
-
-	TAILQ_FOREACH(w, &g->workers, entry)
-		n += w->model == m && w->is_ready;
-	return n;
-}
-
 static double
 kv_usage(const struct gate *g, const struct gate_model *m)
 {
@@ -117,7 +106,7 @@ static const struct {
 	    "Worker processes configured." },
 	{ V_WORKERS_READY, "workers", "gauge", "Worker processes ready." },
 	{ V_MEMORY, "model_memory_bytes", "gauge",
-	    "Weights, cache and scratch memory of one worker." },
+	    "Weights, cache and scratch memory of all workers." },
 	{ V_KV_USAGE, "kv_cache_usage_ratio", "gauge",
 	    "Share of the key/value cache in use, of all workers." },
 	{ V_PROMPT_TOKENS, "prompt_tokens_total", "counter",
@@ -143,9 +132,9 @@ value_of(const struct gate *g, const struct gate_model *m, enum value v)
 	case V_WORKERS:
 		return m->workers_min;
 	case V_WORKERS_READY:
-		return (double)n_ready(g, m);
+		return (double)gate_workers_ready(g, m);
 	case V_MEMORY:
-		return (double)m->active->memory_bytes;
+		return (double)gate_model_memory(g, m);
 	case V_KV_USAGE:
 		return kv_usage(g, m);
 	case V_PROMPT_TOKENS:

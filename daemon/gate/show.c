@@ -96,7 +96,8 @@ show_procs_add(struct show_procs *p, unsigned type, struct cur body)
 	if (type != MSG_PROC || msg_get_proc(body, &m) != 0)
 		return;
 	p->v = xreallocarray(p->v, p->n + 1, sizeof(*p->v));
-	p->v[p->n++] = (struct show_proc){ m.role, m.worker, m.rss_bytes };
+	p->v[p->n++] = (struct show_proc){ m.role, m.worker, m.rss_bytes,
+	    MEM_MIN(m.shared_bytes, m.rss_bytes) };
 }
 
 void
@@ -106,24 +107,49 @@ show_procs_fini(struct show_procs *p)
 	*p = (struct show_procs){ 0 };
 }
 
-static uint64_t
-total_rss(const struct show_procs *p)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < p->n; i++)
-		sum += p->v[i].rss_bytes;
-	return sum;
-}
-
-static uint64_t
-worker_rss(const struct show_procs *p, uint32_t worker)
+/* NULL when the master did not tell. */
+static const struct show_proc *
+find_proc(const struct show_procs *p, uint32_t worker)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		if (p->v[i].role == R_WORKER && p->v[i].worker == worker)
-			return p->v[i].rss_bytes;
+			return &p->v[i];
 	}
-	return 0;
+	return NULL;
+}
+
+/* What one of a variant's workers has of files and shared memory at most. */
+static uint64_t
+most_shared(const struct gate *g, const struct show_procs *p,
+    const struct gate_variant *v, uint64_t *sum)
+{
+	const struct gate_worker *w;
+	const struct show_proc *proc;
+	uint64_t most = 0;
+
+	TAILQ_FOREACH(w, &g->workers, entry) {
+		if (w->variant != v || (proc = find_proc(p, w->id)) == NULL)
+			continue;
+		*sum += proc->shared_bytes;
+		most = MEM_MAX(most, proc->shared_bytes);
+	}
+	return most;
+}
+
+/* Of all processes; what workers of one file share counts once. */
+static uint64_t
+total_memory(const struct gate *g, const struct show_procs *p)
+{
+	const struct gate_model *m;
+	const struct gate_variant *v;
+	uint64_t total = 0, shared = 0, once = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		total += p->v[i].rss_bytes;
+	TAILQ_FOREACH(m, &g->models, entry)
+		TAILQ_FOREACH(v, &m->variants, entry)
+			once += most_shared(g, p, v, &shared);
+	return total - shared + once;
 }
 
 /* ---- status ---- */
@@ -140,17 +166,6 @@ log_object(const struct gate *g)
 	set_int(o, "pending_rows", g->rows->n);
 	set_int(o, "dropped_rows", g->rows->n_dropped);
 	return o;
-}
-
-static size_t
-n_workers_ready(const struct gate *g, const struct gate_model *m)
-{
-	const struct gate_worker *w;
-	size_t n = 0;
-
-	TAILQ_FOREACH(w, &g->workers, entry)
-		n += (m == NULL || w->model == m) && w->is_ready;
-	return n;
 }
 
 void
@@ -171,7 +186,7 @@ show_status(struct gate *g, const struct show_procs *p, struct buf *out)
 	json_object_set_new(o, "ready", json_boolean(gate_is_ready(g)));
 	set_str(o, "http", g->http_addr);
 	set_int(o, "models", n_models);
-	set_int(o, "workers_ready", n_workers_ready(g, NULL));
+	set_int(o, "workers_ready", gate_workers_ready(g, NULL));
 	set_int(o, "connections", g->n_connections);
 	set_int(o, "queued", g->n_queued);
 	set_int(o, "running", g->n_running);
@@ -180,7 +195,7 @@ show_status(struct gate *g, const struct show_procs *p, struct buf *out)
 	set_num(o, "requests_per_s", rate_per_s(&g->stats->requests, now_ns));
 	set_num(o, "tokens_per_s", rate_per_s(&g->stats->tokens, now_ns));
 	set_quantiles(o, "ttft_ms", &g->stats->ttft, now_ns);
-	set_int(o, "memory_bytes", total_rss(p));
+	set_int(o, "memory_bytes", total_memory(g, p));
 	json_object_set_new(o, "log", log_object(g));
 	put_line(out, o);
 }
@@ -193,7 +208,7 @@ show_model(const struct gate *g, const struct gate_model *m, uint64_t now_ns,
 {
 	json_t *o = json_object(), *workers = json_object();
 
-	set_int(workers, "now", n_workers_ready(g, m));
+	set_int(workers, "now", gate_workers_ready(g, m));
 	set_int(workers, "min", m->workers_min);
 	set_int(workers, "max", m->workers_max);
 	set_str(o, "name", m->name);
@@ -205,7 +220,8 @@ show_model(const struct gate *g, const struct gate_model *m, uint64_t now_ns,
 	set_int(o, "queued", m->n_queued);
 	set_int(o, "running", gate_model_running(g, m));
 	set_num(o, "tokens_per_s", rate_per_s(&m->token_rate, now_ns));
-	set_int(o, "memory_bytes", m->active->memory_bytes);
+	set_int(o, "memory_bytes", gate_model_memory(g, m));
+	set_int(o, "shared_bytes", m->active->shared_bytes);
 	set_str(o, "architecture", m->architecture);
 	set_int(o, "parameters", m->n_params);
 	set_int(o, "context", m->n_ctx);
@@ -272,8 +288,8 @@ show_variants(struct gate *g, struct buf *out)
 }
 
 static void
-show_worker(const struct gate_worker *w, uint64_t rss_bytes, uint64_t now_ns,
-    struct buf *out)
+show_worker(const struct gate_worker *w, const struct show_proc *proc,
+    uint64_t now_ns, struct buf *out)
 {
 	bool is_fresh = w->load_ns != 0 && now_ns - w->load_ns < LOAD_FRESH_NS;
 	int64_t age_ms = clock_unix_ms() - w->started_ms;
@@ -287,7 +303,8 @@ show_worker(const struct gate_worker *w, uint64_t rss_bytes, uint64_t now_ns,
 	set_int(o, "running", w->n_running);
 	set_int(o, "parallel", w->n_parallel);
 	set_num(o, "tokens_per_s", is_fresh ? (double)w->tokens_per_s : 0);
-	set_int(o, "rss_bytes", rss_bytes);
+	set_int(o, "rss_bytes", proc == NULL ? 0 : proc->rss_bytes);
+	set_int(o, "shared_bytes", proc == NULL ? 0 : proc->shared_bytes);
 	set_int(o, "restarts", w->restarts);
 	set_str(o, "cpu_level", w->cpu_level);
 	set_num(o, "uptime_s", w->pid == 0 ? 0 :
@@ -306,7 +323,7 @@ show_workers(struct gate *g, const struct show_procs *p, struct buf *out)
 	uint64_t now_ns = clock_now_ns();
 
 	TAILQ_FOREACH(w, &g->workers, entry)
-		show_worker(w, worker_rss(p, w->id), now_ns, out);
+		show_worker(w, find_proc(p, w->id), now_ns, out);
 }
 
 /* The begin of a long text, whole characters; null when there is none. */

@@ -14,6 +14,8 @@ struct show_proc {
 	unsigned	 role;
 	uint32_t	 worker;
 	uint64_t	 rss_bytes;
+	uint64_t	 shared_bytes;	/* of these, of files and shared
+					 * memory */
 };
 
 struct show_procs {

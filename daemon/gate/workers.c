@@ -106,7 +106,9 @@ note_variant(struct gate_variant *v, const struct msg_model_info *i)
 {
 	core_word(v->type, sizeof(v->type), i->type);
 	v->file_bytes = i->file_bytes;
-	v->memory_bytes = i->weight_bytes + i->kv_bytes + i->scratch_bytes;
+	v->shared_bytes = MEM_MIN(i->shared_bytes, i->weight_bytes);
+	v->own_bytes = i->weight_bytes - v->shared_bytes + i->kv_bytes +
+	    i->scratch_bytes;
 	v->bits_per_weight = (double)i->bits_per_weight;
 }
 

@@ -242,8 +242,12 @@ static void
 on_worker_frame(struct child *c, const struct frame *f)
 {
 	struct msg_result r;
+	struct sup_limits l;
 
-	if (f->type == MSG_MODEL_INFO)
+	if (f->type == MSG_PROGRESS) {
+		limits_of(c, &l);
+		sup_progress(&c->sup, &l, clock_now_ns());
+	} else if (f->type == MSG_MODEL_INFO)
 		worker_is_ready(c);
 	else if (f->type == MSG_RESULT && msg_get_result(f->body, &r) == 0 &&
 	    r.code != 0)
@@ -370,6 +374,7 @@ give_model(struct child *c)
 		worker_has_failed(c, &r);
 		return false;
 	}
+	store_give(c, file.parts[0].fd);
 	for (size_t i = 0; i < file.n_parts; i++) {
 		struct msg_model_part part = {
 		    .name = slice_of(file.parts[i].name) };

@@ -329,11 +329,13 @@ out:
 
 /* ---- show status, show workers: what only the master can see ---- */
 
-static uint64_t
-rss_bytes(pid_t pid)
+/* Resident memory, and what of it is of files or shared. */
+static void
+read_memory(pid_t pid, struct msg_proc *p)
 {
+	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t size, rss, shared;
 	char path[64], text[128];
-	uint64_t size = 0, rss = 0;
 	ssize_t n = -1;
 	int fd;
 
@@ -343,30 +345,33 @@ rss_bytes(pid_t pid)
 		close(fd);
 	}
 	if (n <= 0)
-		return 0;
+		return;
 	text[n] = '\0';
-	if (sscanf(text, "%" SCNu64 " %" SCNu64, &size, &rss) != 2)
-		return 0;
-	return rss * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64, &size, &rss,
+	    &shared) != 3)
+		return;
+	p->rss_bytes = rss * page_bytes;
+	p->shared_bytes = shared * page_bytes;
 }
 
 void
 do_procs(struct master *m, const struct frame *f)
 {
 	struct msg_proc self = { .role = R_MASTER, .pid = (uint32_t)getpid(),
-	    .rss_bytes = rss_bytes(getpid()), .state = slice_of(m->told),
-	    .started_ms = m->started_ms };
+	    .state = slice_of(m->told), .started_ms = m->started_ms };
 	struct child *c = NULL;
 
+	read_memory(getpid(), &self);
 	chan_send(m->gate.chan, MSG_PROC, f->seq, f->id, &self);
 	while ((c = child_next(m, c)) != NULL) {
 		struct msg_proc p = { .role = (uint8_t)c->role,
 		    .worker = c->id, .pid = (uint32_t)c->pid,
-		    .rss_bytes = c->pid != 0 ? rss_bytes(c->pid) : 0,
 		    .state = slice_of(sup_state_name(c->sup.state)),
 		    .restarts = c->sup.restarts,
 		    .started_ms = c->started_ms };
 
+		if (c->pid != 0)
+			read_memory(c->pid, &p);
 		chan_send(m->gate.chan, MSG_PROC, f->seq, f->id, &p);
 	}
 	chan_send_result(m->gate.chan, f->seq, f->id, 0, "");

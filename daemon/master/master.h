@@ -16,12 +16,14 @@
  *	workers.c	how many processes a variant has
  *	variants.c	the files a model has
  *	swap.c		from one variant to another, and back
+ *	store.c		where workers keep packed weights
  *	tell.c		what the gate is told
  *	do.c		operators' commands
  *	reload.c	configuration changes
  *	stop.c		the end
  */
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <stdbool.h>
@@ -92,6 +94,8 @@ struct variant {
 	bool		 has_failed;	/* to start, since it was last wanted */
 	unsigned	 n_crashes;	/* likewise */
 	char		 reason[256];	/* of that */
+	int		 store_fd;	/* memfd of its workers' weights; -1 */
+	struct stat	 store_of;	/* the file they are of */
 	TAILQ_ENTRY(variant) entry;
 };
 TAILQ_HEAD(variant_list, variant);
@@ -191,6 +195,14 @@ struct child *child_next(struct master *m, struct child *c);
 /* "worker 3" */
 const char *child_name(const struct child *c, char out[32]);
 void	 child_send_conf(struct child *c);
+
+/* ---- store.c ---- */
+/* Give a worker the places where packed weights are kept; fd: its model's
+ * file, or the first of a split. */
+void	 store_give(struct child *c, int fd);
+void	 store_close(struct variant *v);
+/* A worker has gone; without any there is nothing to keep in memory. */
+void	 store_release(struct model *model, struct variant *v);
 
 /* ---- models.c ---- */
 struct model *model_new(struct master *m, const struct conf_model *conf);

@@ -109,7 +109,7 @@ state_dir_open(const char *path, struct cause *cause)
 	if ((r = make_dirs(path)) != 0)
 		return cause_set(cause, r, "%s: %s", path, err_text(r));
 	if ((r = check_dir(path, cause)) != 0 ||
-	    (r = make_subdir(path, "cache", cause)) != 0 ||
+	    (r = make_subdir(path, PATH_CACHE, cause)) != 0 ||
 	    (r = make_subdir(path, "variants", cause)) != 0)
 		return r;
 	return lock_dir(path, cause);

@@ -56,6 +56,13 @@ sup_stop(struct sup *s, uint64_t now_ns)
 	return SUP_QUIT;
 }
 
+static void
+expect_start(struct sup *s, const struct sup_limits *l, uint64_t now_ns)
+{
+	s->wake_ns = l->start_timeout_ms == 0 ? SUP_NEVER :
+	    after(now_ns, l->start_timeout_ms);
+}
+
 void
 sup_spawned(struct sup *s, const struct sup_limits *l, uint64_t now_ns)
 {
@@ -63,8 +70,14 @@ sup_spawned(struct sup *s, const struct sup_limits *l, uint64_t now_ns)
 	s->has_process = true;
 	s->has_failed = false;
 	s->ready_ns = 0;
-	s->wake_ns = l->start_timeout_ms == 0 ? SUP_NEVER :
-	    after(now_ns, l->start_timeout_ms);
+	expect_start(s, l, now_ns);
+}
+
+void
+sup_progress(struct sup *s, const struct sup_limits *l, uint64_t now_ns)
+{
+	if (s->state == SUP_STARTING || s->state == SUP_LOADING)
+		expect_start(s, l, now_ns);
 }
 
 /* Wait before the next try, and longer the next time. */

@@ -68,6 +68,9 @@ void		 sup_spawn_failed(struct sup *s, const struct sup_limits *l,
 		    uint64_t now_ns);
 /* It has been given its model. */
 void		 sup_loading(struct sup *s);
+/* Its loading gets on: it has start_timeout again. */
+void		 sup_progress(struct sup *s, const struct sup_limits *l,
+		    uint64_t now_ns);
 void		 sup_ready(struct sup *s, uint64_t now_ns);
 /* It said that it can't load its model. */
 enum sup_action	 sup_load_failed(struct sup *s, uint64_t now_ns);

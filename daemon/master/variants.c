@@ -48,6 +48,7 @@ variant_add(struct model *model, const char *name, const char *path)
 	if (v == NULL) {
 		v = xcalloc(1, sizeof(*v));
 		v->name = xstrdup(name);
+		v->store_fd = -1;
 		TAILQ_INSERT_TAIL(&model->variants, v, entry);
 	}
 	if (v->path == NULL || strcmp(v->path, path) != 0) {
@@ -66,6 +67,7 @@ static void
 variant_free(struct model *model, struct variant *v)
 {
 	TAILQ_REMOVE(&model->variants, v, entry);
+	store_close(v);
 	free(v->name);
 	free(v->path);
 	free(v);

@@ -173,6 +173,7 @@ settle_each(struct master *m, struct model *model)
 			tell_worker_gone(w);
 			chan_free(&w->chan);
 			TAILQ_REMOVE(&model->workers, w, entry);
+			store_release(model, w->variant);
 			free(w);
 		}
 	}

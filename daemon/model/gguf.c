@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/mem.h"
 
 static struct gguf *
@@ -79,6 +80,10 @@ map_part(struct gguf_part *part, int fd, const char *name,
 	part->data = at;
 	part->n_bytes = (size_t)st.st_size;
 	part->mapped = true;
+	part->stamp[0] = st.st_dev;
+	part->stamp[1] = st.st_ino;
+	part->stamp[2] = (uint64_t)st.st_mtim.tv_sec;
+	part->stamp[3] = (uint64_t)st.st_mtim.tv_nsec;
 	return 0;
 }
 
@@ -221,6 +226,32 @@ gguf_drop(const struct gguf *g, const void *data, size_t n)
 		if (g->parts[i].mapped && from >= at && from < end &&
 		    end <= at + g->parts[i].n_bytes)
 			madvise((void *)from, end - from, MADV_DONTNEED);
+	}
+}
+
+/* Bytes before the first tensor's. */
+static size_t
+head_bytes(const struct gguf_part *part)
+{
+	uint64_t least = part->n_bytes;
+
+	for (size_t i = 0; i < part->n_tensors; i++)
+		least = MEM_MIN(least, part->tensors[i].offset);
+	return (size_t)least;
+}
+
+void
+gguf_identity(const struct gguf *g, uint64_t id[2])
+{
+	for (uint64_t i = 0; i < 2; i++) {
+		id[i] = i;
+		for (int j = 0; j < g->n_parts; j++) {
+			const struct gguf_part *part = &g->parts[j];
+
+			id[i] = digest64(part->stamp, sizeof(part->stamp),
+			    digest_mix(id[i], part->n_bytes));
+			id[i] = digest64(part->data, head_bytes(part), id[i]);
+		}
 	}
 }
 

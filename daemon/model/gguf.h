@@ -68,6 +68,13 @@ void	 gguf_free(struct gguf **g);
  * they are a file's; they come back when touched. */
 void	 gguf_drop(const struct gguf *g, const void *data, size_t n);
 
+/*
+ * A digest of what tells one model from another without reading the weights:
+ * of each part device, inode, size, time of the last change, and all bytes
+ * before the first tensor's.
+ */
+void	 gguf_identity(const struct gguf *g, uint64_t id[2]);
+
 uint32_t gguf_version(const struct gguf *g);
 uint64_t gguf_file_bytes(const struct gguf *g);		/* of all parts */
 size_t	 gguf_n_kv(const struct gguf *g);

@@ -15,6 +15,7 @@ struct gguf_part {
 	const uint8_t		*data;
 	size_t			 n_bytes;
 	bool			 mapped;
+	uint64_t		 stamp[4];	/* device, inode, mtime */
 	uint32_t		 version;
 	uint64_t		 alignment;
 	struct gguf_kv		*kv;

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "base/queue.h"
 #include "model/kv.h"
@@ -98,20 +99,13 @@ parent_of(struct kv_index *ix, const struct node *n)
 
 /* A multiplication spreads a bit upwards, the shift brings it back down. */
 static uint64_t
-mix(uint64_t h, uint64_t value)
-{
-	h = (h ^ value) * 0x9e3779b97f4a7c15;
-	return h ^ h >> 29;
-}
-
-static uint64_t
 hash_of(const struct kv_index *ix, uint32_t parent, const uint32_t *tokens)
 {
 	uint64_t h = node_of(ix, parent)->hash;
 
 	for (size_t i = 0; i < KV_PAGE; i += 2)
-		h = mix(h, (uint64_t)tokens[i] << 32 | tokens[i + 1]);
-	return mix(h, h >> 32);
+		h = digest_mix(h, (uint64_t)tokens[i] << 32 | tokens[i + 1]);
+	return digest_mix(h, h >> 32);
 }
 
 uint32_t

@@ -3,16 +3,13 @@
 
 #include "model/model.h"
 
-#include <sys/mman.h>
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "model/model_impl.h"
-
-#define HUGE_PAGE ((size_t)2 << 20)
+#include "model/weights_cache.h"
 
 /*
  * A file without a tokenizer, or with one of a kind we can't do, still
@@ -73,6 +70,9 @@ describe(struct model *m)
 		d->n_params += t->n_elements;
 		d->weight_bytes += t->n_bytes;
 	}
+	/* The file's own bytes are mapped, too. */
+	d->shared_bytes = m->packed.is_shared ? d->weight_bytes :
+	    m->w.token_embd.n_out * m->w.token_embd.row_bytes;
 	d->file_bytes = gguf_file_bytes(m->gguf);
 	d->bits_per_weight = d->n_params == 0 ? 0 :
 	    (float)(8.0 * (double)d->weight_bytes / (double)d->n_params);
@@ -91,40 +91,36 @@ describe(struct model *m)
 	    h->head_dim * 2 * sizeof(uint16_t);
 }
 
-/* Pack into anonymous memory that begins where a huge page can. */
 static int
-pack_weights(struct model *m, const struct gguf *g, struct cause *cause)
+pack_weights(struct model *m, const struct gguf *g,
+    const struct weights_plan *plan, struct cause *cause)
 {
-	size_t n = weights_pack_bytes(&m->w);
-	void *p;
+	struct weights_layout l;
+	struct weights_source s = { .layout = &l, .gguf = g, .plan = plan };
+	int r = 0;
 
-	if (n == 0)
-		return 0;
-	n = (n + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-	p = mmap(NULL, n + HUGE_PAGE, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return cause_set(cause, BM_ENOMEM,
-		    "no memory for %zu bytes of weights", n);
-	m->packed = p;
-	m->packed_bytes = n + HUGE_PAGE;
-	p = (void *)(((uintptr_t)p + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
-	madvise(p, n, MADV_HUGEPAGE);
-	weights_pack(&m->w, g, p);
-	return 0;
+	weights_layout_init(&l, &m->w);
+	if (l.n_bytes > 0) {
+		gguf_identity(g, s.id);
+		r = weights_cache_open(&s, &m->packed, cause);
+	}
+	if (r == 0)
+		weights_use(&l, m->packed.packed);
+	weights_layout_fini(&l);
+	return r;
 }
 
 int
-model_open(struct gguf **g, struct model **out, struct cause *cause)
+model_open_as(struct gguf **g, const struct weights_plan *plan,
+    struct model **out, struct cause *cause)
 {
 	struct model *m = xcalloc(1, sizeof(*m));
 	int r;
 
 	if ((r = hparams_read(*g, &m->h, cause)) != 0 ||
 	    (r = weights_bind(*g, &m->h, &m->w, cause)) != 0 ||
-	    (r = pack_weights(m, *g, cause)) != 0 ||
 	    (r = open_tokenizer(*g, m->h.n_vocab, &m->tokenizer,
-	    cause)) != 0) {
+	    cause)) != 0 || (r = pack_weights(m, *g, plan, cause)) != 0) {
 		model_free(&m);
 		return r;
 	}
@@ -134,6 +130,15 @@ model_open(struct gguf **g, struct model **out, struct cause *cause)
 	describe(m);
 	*out = m;
 	return 0;
+}
+
+int
+model_open(struct gguf **g, struct model **out, struct cause *cause)
+{
+	static const struct weights_plan plan = { .dir_fd = -1,
+	    .memory_fd = -1 };
+
+	return model_open_as(g, &plan, out, cause);
 }
 
 void
@@ -146,8 +151,7 @@ model_free(struct model **mp)
 	*mp = NULL;
 	rope_fini(&m->rope);
 	weights_fini(&m->w);
-	if (m->packed != NULL)
-		munmap(m->packed, m->packed_bytes);
+	weights_unmap(&m->packed);
 	tokenizer_free(&m->tokenizer);
 	gguf_free(&m->gguf);
 	free(m);

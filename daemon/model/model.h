@@ -19,6 +19,7 @@
 #include "model/gguf.h"
 #include "model/kv.h"
 #include "model/tokenizer.h"
+#include "model/weights_plan.h"
 
 struct model;
 
@@ -27,7 +28,9 @@ struct model_desc {
 	char		 type[16];	/* of most weights: "Q4_K" */
 	uint64_t	 n_params;
 	uint64_t	 file_bytes;
-	uint64_t	 weight_bytes;
+	uint64_t	 weight_bytes;	/* of all tensors */
+	uint64_t	 shared_bytes;	/* of these, what other processes with
+					 * the same model use too */
 	uint32_t	 n_ctx_train;
 	uint32_t	 n_vocab;
 	uint32_t	 n_embd;
@@ -57,8 +60,12 @@ struct batch {
 	size_t		 n;
 };
 
-/* Reads and checks metadata, tokenizer and tensor shapes; kern_init must have
- * been called.  Takes *g on success only. */
+/* Reads and checks metadata, tokenizer and tensor shapes, and packs the weights
+ * or finds them packed; kern_init must have been called.  Takes *g on success
+ * only. */
+int	 model_open_as(struct gguf **g, const struct weights_plan *plan,
+	    struct model **out, struct cause *cause) BM_MUST_CHECK;
+/* The same by the caller alone, into memory of its own. */
 int	 model_open(struct gguf **g, struct model **out, struct cause *cause)
 	    BM_MUST_CHECK;
 void	 model_free(struct model **m);

@@ -8,14 +8,14 @@
 #include "model/model.h"
 #include "model/rope.h"
 #include "model/weights.h"
+#include "model/weights_map.h"
 
 struct model {
 	struct gguf	*gguf;
 	struct tokenizer *tokenizer;	/* NULL: a kind we can't do */
 	struct hparams	 h;
 	struct weights	 w;
-	void		*packed;	/* mapped; NULL when nothing is */
-	size_t		 packed_bytes;
+	struct weights_map packed;
 	struct rope	 rope;
 	struct model_desc desc;
 };

@@ -46,14 +46,6 @@ struct weights {
 /* kern_init must have been called. */
 int	 weights_bind(const struct gguf *g, const struct hparams *h,
 	    struct weights *w, struct cause *cause) BM_MUST_CHECK;
-/*
- * The packed forms (kernels/pack.h) of all matrices that have one, laid into
- * memory of the caller, of weights_pack_bytes bytes, aligned to PACK_ALIGN;
- * from then on products use them and only token_embd still needs its tensor's
- * own bytes.  The same model gives the same bytes.
- */
-size_t	 weights_pack_bytes(const struct weights *w);
-void	 weights_pack(struct weights *w, const struct gguf *g, void *to);
 /* Also fit for what a failed weights_bind left. */
 void	 weights_fini(struct weights *w);
 

@@ -25,5 +25,6 @@ int	 path_data(char out[PATH_SIZE], const char *name);
 #define PATH_CLIENT_SOCKET "client.sock"
 #define PATH_ADMIN_SOCKET "admin.sock"
 #define PATH_DATABASE "requests.db"
+#define PATH_CACHE "cache"
 
 #endif

@@ -7,15 +7,51 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/granted.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "kernels/kernels.h"
+#include "wire/chan_io.h"
 
 #define DEFAULT_PARALLEL	16
 #define MAX_PARALLEL		1024
 #define MAX_THREADS		512
 /* The part of the memory granted that the KV cache may take by itself. */
 #define KV_MEMORY_SHARE		4
+/* How often the master is told and a line is logged while weights are packed;
+ * the first far below worker.start_timeout. */
+#define PROGRESS_MS		50
+#define LOG_MS			2000
+
+void
+load_init(struct loaded *l)
+{
+	memset(l, 0, sizeof(*l));
+	l->dir_fd = l->memory_fd = -1;
+}
+
+void
+load_set_store(struct loaded *l, int fd, const struct msg_store *m)
+{
+	int *to = m->kind == STORE_DIRECTORY ? &l->dir_fd : &l->memory_fd;
+
+	if (*to != -1)
+		close(*to);
+	*to = fd;
+	if (m->kind == STORE_DIRECTORY)
+		l->cache_max_bytes = m->max_bytes;
+}
+
+static void
+close_store(struct loaded *l)
+{
+	if (l->dir_fd != -1)
+		close(l->dir_fd);
+	if (l->memory_fd != -1)
+		close(l->memory_fd);
+	l->dir_fd = l->memory_fd = -1;
+}
 
 int
 load_add_part(struct loaded *l, int fd, struct slice name,
@@ -108,6 +144,59 @@ choose_counts(struct loaded *l, const struct msg_model *m)
 
 /* ---- opening ---- */
 
+/* How far the packing, or the wait for it, is. */
+struct progress {
+	struct loaded	*l;
+	struct chan	*up;
+	uint64_t	 told_ns;	/* to the master */
+	uint64_t	 logged_ns;
+};
+
+static void
+on_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct progress *p = arg;
+	struct msg_progress m = { done, total };
+	uint64_t now = clock_now_ns();
+
+	if (clock_ms_between(p->told_ns, now) >= PROGRESS_MS) {
+		p->told_ns = now;
+		chan_send(p->up, MSG_PROGRESS, 0, 0, &m);
+	}
+	if (clock_ms_between(p->logged_ns, now) >= LOG_MS && total > 0) {
+		p->logged_ns = now;
+		log_info("weights of %s: %.0f %% of %.1f GB", p->l->name,
+		    100 * (double)done / (double)total, (double)total / 1e9);
+	}
+}
+
+/*
+ * With all threads that the model's workers have together: while one of them
+ * packs, the others wait for it.
+ */
+static int
+open_weights(struct loaded *l, const struct msg_model *m, struct chan *up,
+    struct cause *cause)
+{
+	uint64_t now = clock_now_ns();
+	struct progress p = { l, up, now, now };
+	struct weights_plan plan = { .dir_fd = l->dir_fd,
+	    .memory_fd = l->memory_fd, .max_bytes = l->cache_max_bytes };
+	int n_threads = l->n_threads * (int)MEM_MAX(m->n_sharing, 1u), r;
+
+	n_threads = MEM_MIN(n_threads, granted_cpus());
+	if ((r = pool_new(&plan.pool, n_threads, cause)) != 0)
+		return r;
+	if (l->memory_fd != -1) {
+		plan.progress = on_progress;
+		plan.progress_arg = &p;
+	}
+	r = model_open_as(&l->gguf, &plan, &l->model, cause);
+	pool_free(&plan.pool);
+	close_store(l);
+	return r;
+}
+
 static int
 load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
     struct cause *cause)
@@ -146,8 +235,8 @@ find_chat_form(struct loaded *l)
 }
 
 int
-load_model(struct loaded *l, const struct msg_model *m, engine_send_fn send,
-    struct cause *cause)
+load_model(struct loaded *l, const struct msg_model *m, struct chan *up,
+    engine_send_fn send, struct cause *cause)
 {
 	int r;
 
@@ -167,7 +256,7 @@ load_model(struct loaded *l, const struct msg_model *m, engine_send_fn send,
 	choose_counts(l, m);
 	if (m->vocab_only)
 		return tokenizer_open(l->gguf, &l->vocab, cause);
-	if ((r = model_open(&l->gguf, &l->model, cause)) != 0)
+	if ((r = open_weights(l, m, up, cause)) != 0)
 		return r;
 	return load_engine(l, m, send, cause);
 }
@@ -176,6 +265,7 @@ void
 load_fini(struct loaded *l)
 {
 	close_parts(l);
+	close_store(l);
 	engine_free(&l->engine);
 	kv_pool_free(&l->kv);
 	pool_free(&l->pool);
@@ -184,7 +274,7 @@ load_fini(struct loaded *l)
 	gguf_free(&l->gguf);
 	free(l->name);
 	free(l->variant);
-	memset(l, 0, sizeof(*l));
+	load_init(l);
 }
 
 /* ---- questions ---- */
@@ -231,6 +321,7 @@ load_info(const struct loaded *l, struct msg_model_info *out)
 	out->n_layer = d->n_layer;
 	out->type = slice_of(d->type);
 	out->weight_bytes = d->weight_bytes;
+	out->shared_bytes = d->shared_bytes;
 	out->kv_bytes = kv_pool_n_pages(l->kv) * kv_page_bytes(l->kv);
 	out->kv_bytes_per_token = d->kv_bytes_per_token;
 	out->scratch_bytes = engine_scratch_bytes(l->engine);

@@ -19,11 +19,18 @@
 
 #define LOAD_MAX_PARTS	1024
 
+struct chan;
+
 struct loaded {
 	/* the parts until they are opened */
 	int		 fds[LOAD_MAX_PARTS];
 	char		*names[LOAD_MAX_PARTS];
 	int		 n_parts;
+
+	/* where packed weights are kept; -1: not there */
+	int		 dir_fd;
+	int		 memory_fd;
+	uint64_t	 cache_max_bytes;
 
 	struct gguf	*gguf;		/* NULL once the model has it */
 	struct model	*model;
@@ -41,14 +48,20 @@ struct loaded {
 	int		 n_threads;
 };
 
+/* Before anything else. */
+void	 load_init(struct loaded *l);
+/* Takes fd. */
+void	 load_set_store(struct loaded *l, int fd, const struct msg_store *m);
 /* Takes fd. */
 int	 load_add_part(struct loaded *l, int fd, struct slice name,
 	    struct cause *cause) BM_MUST_CHECK;
 /* Open the parts, if that is still to do. */
 int	 load_open_file(struct loaded *l, struct cause *cause) BM_MUST_CHECK;
-/* All that MODEL asks for.  On failure the file stays open for INSPECT. */
+/* All that MODEL asks for; up is told how far it is when weights are shared.
+ * On failure the file stays open for INSPECT. */
 int	 load_model(struct loaded *l, const struct msg_model *m,
-	    engine_send_fn send, struct cause *cause) BM_MUST_CHECK;
+	    struct chan *up, engine_send_fn send, struct cause *cause)
+	    BM_MUST_CHECK;
 void	 load_fini(struct loaded *l);
 
 /* The file, whoever holds it; NULL when none was opened. */

@@ -240,6 +240,17 @@ on_model_part(struct worker *w, const struct frame *f)
 }
 
 static void
+on_store(struct worker *w, const struct frame *f)
+{
+	struct msg_store m;
+
+	if (msg_get_store(f->body, &m) == 0)
+		load_set_store(&w->l, f->fd, &m);
+	else
+		close(f->fd);
+}
+
+static void
 on_model(struct worker *w, const struct frame *f)
 {
 	struct cause cause = { 0 };
@@ -249,7 +260,7 @@ on_model(struct worker *w, const struct frame *f)
 
 	if (r == 0) {
 		snprintf(w->role, sizeof(w->role), "worker %u", m.worker);
-		r = load_model(&w->l, &m, send_from_engine, &cause);
+		r = load_model(&w->l, &m, w->up, send_from_engine, &cause);
 	}
 	if (r != 0) {
 		chan_send_result(w->up, f->seq, f->id, r,
@@ -297,6 +308,9 @@ on_up_frame(struct chan *c, const struct frame *f, void *arg)
 		break;
 	case MSG_MODEL_PART:
 		on_model_part(w, f);
+		break;
+	case MSG_STORE:
+		on_store(w, f);
 		break;
 	case MSG_MODEL:
 		on_model(w, f);
@@ -395,6 +409,7 @@ main(void)
 	    .pid = (uint32_t)getpid() };
 	struct cause cause = { 0 };
 
+	load_init(&w->l);
 	snprintf(w->role, sizeof(w->role), "worker");
 	/* A console's worker speaks only of trouble; the daemon's level comes
 	 * with CONF. */

@@ -124,7 +124,8 @@ worker_up(uint32_t id, uint32_t n_parallel)
 {
 	struct msg_model_info m = { .worker = id, .name = slice_of("tale"),
 	    .variant = slice_of("f16"), .n_parallel = n_parallel,
-	    .n_ctx = 2048 };
+	    .n_ctx = 2048, .weight_bytes = 700, .shared_bytes = 600,
+	    .kv_bytes = 20, .scratch_bytes = 3 };
 
 	link_peer(&o.worker[id], R_WORKER, id);
 	say(&o.worker[id], MSG_MODEL_INFO, 0, 0, &m, -1);
@@ -837,6 +838,44 @@ admin_commands(void **state)
 	spin();
 }
 
+/* The answer to a question about processes, of which the master tells. */
+static const char *
+show(int fd, const char *line, const struct msg_proc *procs, size_t n)
+{
+	struct msg_result done = { 0 };
+	struct frame f;
+
+	assert_string_equal(ask(fd, line), "");
+	f = hear(&o.master, MSG_PROCS);
+	for (size_t i = 0; i < n; i++)
+		say(&o.master, MSG_PROC, f.seq, 0, &procs[i], -1);
+	say(&o.master, MSG_RESULT, f.seq, 0, &done, -1);
+	return ask(fd, "");
+}
+
+static void
+memory_that_workers_share_counts_once(void **state)
+{
+	static const struct msg_proc procs[] = {
+		{ .role = R_MASTER, .rss_bytes = 10, .shared_bytes = 5 },
+		{ .role = R_WORKER, .worker = 1, .rss_bytes = 1000,
+		    .shared_bytes = 600 },
+		{ .role = R_WORKER, .worker = 2, .rss_bytes = 1000,
+		    .shared_bytes = 550 },
+	};
+	int fd = admin_connect();
+
+	worker_up(1, 1);
+	worker_up(2, 1);
+	assert_non_null(strstr(show(fd, "show models\n", procs,
+	    N_ELEMENTS(procs)), "\"memory_bytes\":846,"
+	    "\"shared_bytes\":600,"));
+	assert_non_null(strstr(show(fd, "show status\n", procs,
+	    N_ELEMENTS(procs)), "\"memory_bytes\":1460"));
+	close(fd);
+	spin();
+}
+
 static void
 metrics_have_every_family_once(void **state)
 {
@@ -894,6 +933,7 @@ main(void)
 		T(a_failing_log_is_shown_and_survived),
 		T(a_new_reqlog_gets_unconfirmed_rows_again),
 		T(admin_commands),
+		T(memory_that_workers_share_counts_once),
 		T(log_follow_asks_for_what_comes_next),
 		T(metrics_have_every_family_once),
 	};

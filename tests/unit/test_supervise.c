@@ -64,6 +64,28 @@ a_life_without_trouble(void **state)
 }
 
 static void
+loading_that_gets_on_may_take_long(void **state)
+{
+	struct sup s;
+
+	sup_init(&s);
+	assert_int_equal(sup_start(&s), SUP_SPAWN);
+	sup_spawned(&s, &limits, AT_MS(0));
+	sup_loading(&s);
+	for (uint64_t ms = 9000; ms < 90000; ms += 9000) {
+		assert_int_equal(sup_tick(&s, AT_MS(ms)), SUP_NOTHING);
+		sup_progress(&s, &limits, AT_MS(ms));
+	}
+	assert_int_equal(sup_tick(&s, AT_MS(90999)), SUP_NOTHING);
+	assert_int_equal(sup_tick(&s, AT_MS(91000)), SUP_KILL);
+	/* one that is ready is not measured any more */
+	sup_init(&s);
+	make_ready(&s, AT_MS(0));
+	sup_progress(&s, &limits, AT_MS(1));
+	assert_true(s.wake_ns == SUP_NEVER);
+}
+
+static void
 the_pause_doubles_up_to_its_limit(void **state)
 {
 	static const uint64_t want[] = { 100, 200, 400, 800, 1000, 1000 };
@@ -263,6 +285,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_life_without_trouble),
+		cmocka_unit_test(loading_that_gets_on_may_take_long),
 		cmocka_unit_test(the_pause_doubles_up_to_its_limit),
 		cmocka_unit_test(health_is_rewarded),
 		cmocka_unit_test(one_that_never_starts_is_killed),
