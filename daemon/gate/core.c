@@ -260,6 +260,9 @@ request_submit(struct gate *g, struct request *r)
 	g->n_queued++;
 	hold(r);
 	core_dispatch(g, m);
+	/* A model without workers must not sleep until the next tick. */
+	if (strcmp(m->state, "idle") == 0)
+		links_tell_load(g, m, r->arrived_ns);
 	if (!r->is_over && r->events != NULL && r->events->queued != NULL)
 		r->events->queued(r, before);
 	release(r);

@@ -49,6 +49,9 @@ void	 core_deadlines(struct gate *g, uint64_t now_ns);
 void	 links_init(struct gate *g, struct ev_loop *loop, int master_fd);
 /* Ten times a second: deadlines, the end of a drain. */
 void	 links_tick(struct gate *g, uint64_t now_ns);
+/* Tell the master how busy m is, if that is news. */
+void	 links_tell_load(struct gate *g, struct gate_model *m,
+	    uint64_t now_ns);
 /* Tell the master what has become idle. */
 void	 links_check_idle(struct gate *g);
 

@@ -61,7 +61,8 @@ gate_unready_model(const struct gate *g)
 	const struct gate_model *m;
 
 	TAILQ_FOREACH(m, &g->models, entry) {
-		if (!m->is_going && !has_ready_worker(g, m))
+		if (!m->is_going && !has_ready_worker(g, m) &&
+		    strcmp(m->state, "idle") != 0)
 			return m;
 	}
 	return NULL;

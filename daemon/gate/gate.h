@@ -96,6 +96,8 @@ struct gate_model {
 	uint32_t	 credit;	/* 0 to 99: of the canary's next one */
 	char		*previous;	/* what rollback brings back; "" */
 	char		*next;		/* what is being brought up; "" */
+	char		*why;		/* there are so many workers; "" */
+	uint32_t	 told_queued, told_running;	/* in MODEL_LOAD */
 	bool		 is_held;	/* drained by an operator */
 	char		*path;
 	char		 state[16];	/* starting, ready, failed... */

@@ -80,6 +80,7 @@ model_add(struct gate *g, struct slice name)
 	m->name = slice_dup(name);
 	m->previous = xstrdup("");
 	m->next = xstrdup("");
+	m->why = xstrdup("");
 	m->path = xstrdup("");
 	m->reason = xstrdup("");
 	TAILQ_INIT(&m->variants);
@@ -106,6 +107,7 @@ on_model_state(struct gate *g, const struct msg_model_state *s)
 	m->is_held = s->is_held != 0;
 	core_text(&m->previous, s->previous);
 	core_text(&m->next, s->next);
+	core_text(&m->why, s->why);
 	core_text(&m->path, s->path);
 	core_text(&m->reason, s->reason);
 	core_word(m->state, sizeof(m->state), s->state);
@@ -143,6 +145,7 @@ on_model_gone(struct gate *g, struct slice name)
 	free(m->name);
 	free(m->previous);
 	free(m->next);
+	free(m->why);
 	free(m->path);
 	free(m->reason);
 	free(m);
@@ -414,11 +417,31 @@ check_drained(struct gate *g, uint64_t now_ns)
 }
 
 void
+links_tell_load(struct gate *g, struct gate_model *m, uint64_t now_ns)
+{
+	const struct request *r = TAILQ_FIRST(&m->queue);
+	uint32_t queued = (uint32_t)m->n_queued;
+	uint32_t running = (uint32_t)(m->n_live - m->n_queued);
+	struct msg_model_load load = { slice_of(m->name), queued, running,
+	    r == NULL ? 0 : (now_ns - r->arrived_ns) / CLOCK_NS_PER_MS };
+
+	if (queued == 0 && m->told_queued == 0 && m->told_running == running)
+		return;
+	m->told_queued = queued;
+	m->told_running = running;
+	chan_send(g->master, MSG_MODEL_LOAD, 0, 0, &load);
+}
+
+void
 links_tick(struct gate *g, uint64_t now_ns)
 {
+	struct gate_model *m;
+
 	if (g->leave_ns != 0 && now_ns >= g->leave_ns)
 		leave(g);
 	core_deadlines(g, now_ns);
+	TAILQ_FOREACH(m, &g->models, entry)
+		links_tell_load(g, m, now_ns);
 	if (g->drain_seq != 0)
 		check_drained(g, now_ns);
 }

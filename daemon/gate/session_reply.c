@@ -164,6 +164,11 @@ on_queued(struct request *r, size_t position)
 		return;
 	o = session_fields(t);
 	json_object_set_new(o, "position", json_integer((json_int_t)position));
+	/* What it waits for, if not only for others. */
+	if (r->worker == NULL && r->on_model != NULL &&
+	    strcmp(r->on_model->state, "ready") != 0)
+		json_object_set_new(o, "state",
+		    json_string(r->on_model->state));
 	session_reply(t, "queued", o);
 }
 

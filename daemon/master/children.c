@@ -145,6 +145,7 @@ gate_is_gone(struct master *m)
 
 	TAILQ_FOREACH(model, &m->models, entry) {
 		model->is_idle = true;
+		model->load = (struct autoscale_load){ 0 };
 		model_forget_asks(model);
 		TAILQ_FOREACH(w, &model->workers, entry)
 			w->is_idle = true;
@@ -274,6 +275,20 @@ note_idle(struct master *m, const struct frame *f)
 }
 
 static void
+note_load(struct master *m, const struct frame *f)
+{
+	struct msg_model_load ml;
+	struct model *model;
+
+	if (msg_get_model_load(f->body, &ml) != 0)
+		return;
+	TAILQ_FOREACH(model, &m->models, entry)
+		if (slice_eq(ml.name, model->conf.name))
+			model->load = (struct autoscale_load){ ml.queued,
+			    ml.running, ml.oldest_wait_ms };
+}
+
+static void
 note_variant_idle(struct master *m, const struct frame *f)
 {
 	struct msg_variant_idle vi;
@@ -302,6 +317,9 @@ on_gate_frame(struct master *m, const struct frame *f)
 	case MSG_MODEL_IDLE:
 	case MSG_WORKER_IDLE:
 		note_idle(m, f);
+		break;
+	case MSG_MODEL_LOAD:
+		note_load(m, f);
 		break;
 	case MSG_VARIANT_IDLE:
 		note_variant_idle(m, f);

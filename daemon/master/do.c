@@ -105,20 +105,37 @@ do_unload(const struct command_call *call)
 	return ask(call, model, ASK_UNLOAD);
 }
 
+/* "3", or "1..3" for as many as the load wants. */
+static int
+parse_range(const struct command_call *call, int *min, int *max)
+{
+	char least[16];
+	const char *word = call->args[1], *dots = strstr(word, "..");
+	size_t n = dots != NULL ? (size_t)(dots - word) : strlen(word);
+
+	if (n < sizeof(least)) {
+		memcpy(least, word, n);
+		least[n] = '\0';
+		if (str_to_int(least, dots == NULL, WORKERS_MAX, min) == 0 &&
+		    str_to_int(dots != NULL ? dots + 2 : least, 1,
+		    WORKERS_MAX, max) == 0 && *min <= *max)
+			return 0;
+	}
+	return cause_set(call->why, BM_EBADREQ, "the number of workers is "
+	    "from 1 to %d, or a range such as 0..3", WORKERS_MAX);
+}
+
 static int
 do_workers(const struct command_call *call)
 {
 	struct model *model;
-	int n, r;
+	int min, max, r;
 
-	if ((r = find(call, &model)) != 0)
+	if ((r = find(call, &model)) != 0 ||
+	    (r = parse_range(call, &min, &max)) != 0)
 		return r;
-	if (str_to_int(call->args[1], 1, WORKERS_MAX, &n) != 0)
-		return cause_set(call->why, BM_EBADREQ,
-		    "the number of workers is from 1 to %d", WORKERS_MAX);
-	model->conf.workers = model->n_workers = (uint64_t)n;
-	model->has_crashed = false;
-	model->is_told = false;
+	model_set_workers(model, (uint64_t)min, (uint64_t)max,
+	    "set by an operator");
 	workers_retry(model);
 	return ask(call, model, ASK_WORKERS);
 }

@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "base/queue.h"
+#include "master/autoscale.h"
 #include "master/listen.h"
 #include "master/options.h"
 #include "master/supervise.h"
@@ -119,6 +120,9 @@ struct model {
 	struct variant	*previous;	/* for rollback; NULL: none */
 	struct swap	 swap;
 	size_t		 n_workers;	/* wanted now */
+	struct autoscale autoscale;
+	struct autoscale_load load;
+	char		 why[128];	/* it is n_workers */
 	bool		 is_held;	/* drained by an operator */
 	uint32_t	 generation;	/* grows when workers must be new */
 	bool		 is_trial;	/* loaded by command, not yet ready */
@@ -210,6 +214,13 @@ struct model *model_find(struct master *m, const char *name);
 /* What a worker is told of it. */
 struct msg_model model_message(const struct conf_model *conf, uint32_t worker);
 void	 model_unload(struct model *model, struct master *m);
+/* The limits of its number of workers. */
+size_t	 model_workers_max(const struct conf_model *conf);
+/* An operator or the file sets the limits anew. */
+void	 model_set_workers(struct model *model, uint64_t min, uint64_t max,
+	    const char *who);
+/* Does load decide the number? */
+bool	 model_is_scaled(const struct model *model);
 /* Answer all who asked for kind. */
 void	 model_answer(struct master *m, struct model *model,
 	    enum ask_kind kind, int code, const char *text);

@@ -24,6 +24,8 @@
 #include "master/master.h"
 
 /* Nothing is so far away that we would not look once in a while. */
+/* How often the numbers of workers are thought over. */
+#define SCALE_NS	(CLOCK_NS_PER_S / 5)
 #define LOOK_S	60.0
 
 struct watchers {
@@ -89,9 +91,12 @@ next_wake_ns(struct master *m)
 
 	while ((c = child_next(m, c)) != NULL)
 		wake = MEM_MIN(wake, c->sup.wake_ns);
-	TAILQ_FOREACH(model, &m->models, entry)
+	TAILQ_FOREACH(model, &m->models, entry) {
 		if (model->is_going && !model->is_idle)
 			wake = MEM_MIN(wake, model->going_until_ns);
+		else if (!model->is_going && model_is_scaled(model))
+			wake = MEM_MIN(wake, clock_now_ns() + SCALE_NS);
+	}
 	return wake;
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/granted.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -28,7 +29,8 @@ model_new(struct master *m, const struct conf_model *conf)
 	TAILQ_INIT(&model->asks);
 	TAILQ_INIT(&model->variants);
 	model->active = variant_add(model, VARIANT_BASE, conf->path);
-	model->n_workers = conf->workers;
+	model_set_workers(model, conf->workers, conf->workers_max,
+	    "configured");
 	variants_scan(m, model);
 	TAILQ_INSERT_TAIL(&m->models, model, entry);
 	return model;
@@ -66,6 +68,69 @@ model_message(const struct conf_model *conf, uint32_t worker)
 	    .n_sharing = (uint32_t)conf->workers,
 	    .max_gap_ms = (uint32_t)conf->max_gap,
 	    .speculate = speculate_of(conf->speculate) };
+}
+
+/* ---- the number of workers ---- */
+
+size_t
+model_workers_max(const struct conf_model *conf)
+{
+	return MEM_MAX(MEM_MAX(conf->workers, conf->workers_max), (uint64_t)1);
+}
+
+bool
+model_is_scaled(const struct model *model)
+{
+	return model->conf.workers < model_workers_max(&model->conf);
+}
+
+void
+model_set_workers(struct model *model, uint64_t min, uint64_t max,
+    const char *who)
+{
+	model->conf.workers = min;
+	model->conf.workers_max = max;
+	max = model_workers_max(&model->conf);
+	model->n_workers = MEM_MIN(MEM_MAX(model->n_workers, min), max);
+	model->autoscale = (struct autoscale){ 0 };
+	if (min == max)
+		snprintf(model->why, sizeof(model->why), "%s", who);
+	else
+		snprintf(model->why, sizeof(model->why),
+		    "%s: %llu to %llu", who, (unsigned long long)min,
+		    (unsigned long long)max);
+	model->has_crashed = false;
+	model->is_told = false;
+}
+
+/* Let load decide, within the limits and the CPUs there are. */
+static void
+scale(struct master *m, struct model *model)
+{
+	const struct conf *conf = &m->conf;
+	struct autoscale_conf c = { .min = model->conf.workers,
+	    .max = model_workers_max(&model->conf),
+	    .target_wait_ms = conf->autoscale_target_wait,
+	    .up_delay_ms = conf->autoscale_up_delay,
+	    .down_delay_ms = conf->autoscale_down_delay,
+	    .idle_ms = conf->autoscale_idle,
+	    .n_slots = model->conf.parallel };
+	size_t n;
+
+	if (!model_is_scaled(model))
+		return;
+	c.max = MEM_MAX(MEM_MIN(c.max, (size_t)granted_cpus()), c.min);
+	n = autoscale_step(&model->autoscale, &c, &model->load,
+	    model->n_workers, clock_now_ns(), model->why,
+	    sizeof(model->why));
+	if (n == model->n_workers)
+		return;
+	log_info("model %s: %zu to %zu workers: %s", model->conf.name,
+	    model->n_workers, n, model->why);
+	tell_event(m, "autoscale", model->conf.name, "%zu to %zu: %s",
+	    model->n_workers, n, model->why);
+	model->n_workers = n;
+	model->is_told = false;
 }
 
 /* ---- answers ---- */
@@ -110,6 +175,8 @@ state_of(const struct model *model)
 
 	if (model->is_going)
 		return "draining";
+	if (model->n_workers == 0 && TAILQ_EMPTY(&model->workers))
+		return "idle";
 	for (size_t i = 0; i < N_ELEMENTS(order); i++)
 		TAILQ_FOREACH(w, &model->workers, entry)
 			if (w->sup.state == order[i])
@@ -125,7 +192,8 @@ settle_asks(struct master *m, struct model *model)
 	    workers_have(model, model->active, SUP_FAILED);
 	int code = model->has_crashed ? BM_EWORKER : BM_EFORMAT;
 
-	if (workers_count(model, model->active, true) > 0)
+	if (workers_count(model, model->active, true) > 0 ||
+	    model->n_workers == 0)
 		model_answer(m, model, ASK_LOAD, 0, "");
 	if (has_failed) {
 		model_answer(m, model, ASK_WORKERS, code, model->reason);
@@ -206,6 +274,7 @@ models_settle(struct master *m)
 
 	TAILQ_FOREACH_SAFE(model, &m->models, entry, next) {
 		if (!model->is_going && m->phase < PHASE_QUIT) {
+			scale(m, model);
 			workers_settle(m, model);
 			swap_settle(m, model);
 			settle_asks(m, model);
@@ -236,7 +305,8 @@ models_are_settled(const struct master *m, size_t *n_ready)
 
 	*n_ready = 0;
 	TAILQ_FOREACH(model, &m->models, entry) {
-		if (workers_count(model, model->active, true) > 0)
+		if (workers_count(model, model->active, true) > 0 ||
+		    model->n_workers == 0)
 			++*n_ready;
 		else if (model->n_workers > 0 && !model->has_crashed &&
 		    !workers_have(model, model->active, SUP_FAILED))

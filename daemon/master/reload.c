@@ -31,12 +31,15 @@ static void
 update(struct model *model, const struct conf_model *old,
     const struct conf_model *new)
 {
-	uint64_t n_workers = model->conf.workers;
+	uint64_t min = model->conf.workers, max = model->conf.workers_max;
 
 	if (old == NULL)
 		old = &model->conf;
-	if (old->workers != new->workers)
-		n_workers = new->workers;
+	if (old->workers != new->workers ||
+	    old->workers_max != new->workers_max) {
+		min = new->workers;
+		max = new->workers_max;
+	}
 	if (needs_new_workers(&model->conf, new)) {
 		log_info("model %s: settings changed, new workers",
 		    new->name);
@@ -47,7 +50,7 @@ update(struct model *model, const struct conf_model *old,
 	}
 	conf_model_fini(&model->conf);
 	conf_model_copy(&model->conf, new);
-	model->conf.workers = model->n_workers = n_workers;
+	model_set_workers(model, min, max, "configured");
 	variant_add(model, VARIANT_BASE, new->path);
 	model->is_told = false;
 }

@@ -128,7 +128,7 @@ tell_model(struct master *m, struct model *model)
 	    .path = slice_of(model->active->path),
 	    .state = slice_of(model->state),
 	    .workers_min = (uint32_t)c->workers,
-	    .workers_max = (uint32_t)c->workers,
+	    .workers_max = (uint32_t)model_workers_max(c),
 	    .n_threads = (uint32_t)c->threads,
 	    .reason = slice_of(model->reason),
 	    .created_s = model->created_s,
@@ -136,7 +136,7 @@ tell_model(struct master *m, struct model *model)
 	    model->previous->name : ""),
 	    .next = slice_of(swap->next != NULL ? swap->next->name : ""),
 	    .percent = swap->is_shared ? swap->percent : 0,
-	    .is_held = model->is_held };
+	    .is_held = model->is_held, .why = slice_of(model->why) };
 
 	TAILQ_FOREACH(w, &model->workers, entry)
 		s.workers += w->sup.state == SUP_READY;
