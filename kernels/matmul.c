@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Products of weight matrices with rows of activations: tiles of weight rows
- * are the items of work; within a tile every row of activations passes over
- * weights that are in the near cache.  Each output is one call of the type's
- * dot kernel, so neither tiles nor threads nor neighbours can change it.  Of
- * packed matrices the items are panels, whose kernels promise the same.
+ * Products of weight matrices with rows of activations.  An item of work is
+ * some outputs, whole panels but for the matrix's last, of all rows.  Of
+ * packed matrices they are a call of the panel kernel, else each is a call of
+ * the dot kernel; both promise that neither items nor threads nor neighbours
+ * change an output.
  */
 #include "config.h"
 
 #include "kernels/matmul.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "kernels/pack.h"
 
-#define TILE_BYTES	16384	/* of weights: half of a small L1 */
-#define ITEM_BYTES	131072	/* of panels, times the rows they go over */
-#define GROUP_PANELS	8	/* that share the activations they read */
-#define TILES_A_THREAD	8
+#define TILE_BYTES	16384	/* of rows of weights: half of a small L1 */
+/* Panels of an item of work: that go over one column side by side; that share
+ * the activations they read, when those of many columns come from afar. */
+#define FEW_PANELS	4
+#define MANY_PANELS	8
+#define MANY_ROWS	16	/* more than these are many */
+#define ITEMS_A_THREAD	8	/* at least, if there are panels enough */
 #define QUANT_STEP	2048	/* elements of one quantisation item */
 #define SMALL_MACS	16384	/* below this a dispatch costs more */
 
@@ -52,33 +56,33 @@ act_rows_set(struct act_rows *a, const float *x, size_t n_rows, size_t n,
 	a->have = 0;
 }
 
-/* Row r in the given form, which is there. */
-static const void *
-act_row(const struct act_rows *a, enum act_form form, size_t r)
+/* From one row of the form to the next. */
+static size_t
+form_stride(const struct act_rows *a, enum act_form form)
 {
-	if (form == ACT_F32)
-		return a->x + r * a->stride;
-	return (const char *)a->form[form] + r * act_row_bytes(form, a->n);
+	return form == ACT_F32 ? a->stride * sizeof(float) :
+	    act_row_bytes(form, a->n);
 }
 
-struct quant_job {
-	struct act_rows	*a;
-	enum act_form	 form;
-	size_t		 steps_a_row;
-};
-
-static void
-quant_item(void *arg, size_t i, int thread)
+const void *
+act_row(const struct act_rows *a, enum act_form form, size_t r)
 {
-	struct quant_job *j = arg;
-	struct act_rows *a = j->a;
-	size_t r = i / j->steps_a_row, from = i % j->steps_a_row * QUANT_STEP;
-	size_t n = MEM_MIN((size_t)QUANT_STEP, a->n - from);
-	const float *x = a->x + r * a->stride + from;
-	void *to = (char *)a->form[j->form] +
-	    act_row_bytes(j->form, r * a->n + from);
+	const char *rows = form == ACT_F32 ? (const char *)a->x :
+	    a->form[form];
 
-	switch (j->form) {
+	return rows + r * form_stride(a, form);
+}
+
+/* n elements of row r, beginning with element `from`, a block's first. */
+static void
+convert(const struct act_rows *a, enum act_form form, size_t r, size_t from,
+    size_t n)
+{
+	const float *x = a->x + r * a->stride + from;
+	void *to = (char *)a->form[form] +
+	    act_row_bytes(form, r * a->n + from);
+
+	switch (form) {
 	case ACT_Q8:
 		kern->quantize_q8(x, to, n);
 		break;
@@ -97,6 +101,32 @@ quant_item(void *arg, size_t i, int thread)
 	case ACT_F32:
 		break;
 	}
+}
+
+void
+act_rows_convert(const struct act_rows *a, unsigned forms, size_t r)
+{
+	enum act_form form;
+
+	for (form = ACT_F32 + 1; form < ACT_LIMIT; form++)
+		if (forms & 1u << form)
+			convert(a, form, r, 0, a->n);
+}
+
+struct quant_job {
+	struct act_rows	*a;
+	enum act_form	 form;
+	size_t		 steps_a_row;
+};
+
+static void
+quant_item(void *arg, size_t i, int thread)
+{
+	struct quant_job *j = arg;
+	size_t from = i % j->steps_a_row * QUANT_STEP;
+
+	convert(j->a, j->form, i / j->steps_a_row, from,
+	    MEM_MIN((size_t)QUANT_STEP, j->a->n - from));
 }
 
 /* Call fn for the items, over the pool when it is worth a dispatch. */
@@ -127,46 +157,65 @@ require(struct pool *pool, struct act_rows *a, enum act_form form)
 	a->have |= 1u << form;
 }
 
-struct product {
-	const struct matrix	*w;
-	float			*out;
-	size_t			 out_stride;
-	enum act_form		 form;
-	size_t			 tile_rows;	/* or of packed panels */
-	size_t			 first_item;	/* of this matrix */
-};
+static enum act_form
+form_of(const struct matrix *w, size_t n_rows)
+{
+	return w->packed != NULL ? pack_act(w->type, n_rows) :
+	    type_info(w->type)->act;
+}
 
-#define MAX_PRODUCTS 8
+unsigned
+matmul_forms(const struct product *p, size_t n, size_t n_rows)
+{
+	unsigned forms = 0;
+	size_t i;
 
-struct product_job {
+	for (i = 0; i < n; i++)
+		forms |= 1u << form_of(p[i].w, n_rows);
+	return forms;
+}
+
+struct job {
 	const struct act_rows	*a;
-	struct product		 products[MAX_PRODUCTS];
-	size_t			 n_products;
+	const struct product	*p;
+	size_t			 n;
+	size_t			 item_panels;
+	size_t			 first_item[MATMUL_MAX];	/* of each */
+	matmul_fn		 fn;
+	void			*arg;
 };
 
+/* Of weights as GGUF has them: all rows of activations pass over a tile. */
 static void
-rows_item(const struct act_rows *a, const struct product *p, size_t from)
+tile(const struct act_rows *a, const struct product *p, size_t from, size_t n)
 {
 	const struct matrix *w = p->w;
-	size_t n = MEM_MIN(p->tile_rows, w->n_out - from), r, o;
 	const char *rows = (const char *)w->data + from * w->row_bytes;
+	enum act_form form = form_of(w, a->n_rows);
 	kern_dot_fn dot = kern->dot[w->type];
 	const void *act;
+	size_t r, o;
 
 	for (r = 0; r < a->n_rows; r++) {
 		float *out = p->out + r * p->out_stride + from;
 
-		act = act_row(a, p->form, r);
+		act = act_row(a, form, r);
 		for (o = 0; o < n; o++)
 			out[o] = dot(rows + o * w->row_bytes, act, w->n_in);
 	}
 }
 
-static size_t
-act_stride(const struct act_rows *a, enum act_form form)
+static void
+some_rows(const struct act_rows *a, const struct product *p, size_t from,
+    size_t n)
 {
-	return form == ACT_F32 ? a->stride * sizeof(float) :
-	    act_row_bytes(form, a->n);
+	size_t most = TILE_BYTES / MEM_MAX(p->w->row_bytes, (size_t)1), some;
+
+	for (most = MEM_MAX(most, (size_t)1); n > 0; n -= some) {
+		some = MEM_MIN(n, most);
+		tile(a, p, from, some);
+		from += some;
+	}
 }
 
 #define EDGE_COLS 32
@@ -178,13 +227,14 @@ edge_panel(const struct act_rows *a, const struct product *p,
     const void *panel, size_t from)
 {
 	float part[EDGE_COLS * PANEL_ROWS];
-	size_t stride = act_stride(a, p->form), i, r, n;
-	size_t parts = (a->n_rows + EDGE_COLS - 1) / EDGE_COLS;
+	enum act_form form = form_of(p->w, a->n_rows);
+	size_t parts = (a->n_rows + EDGE_COLS - 1) / EDGE_COLS, i, r, n;
 
 	for (r = 0; r < a->n_rows; r += n, parts--) {
 		n = (a->n_rows - r + parts - 1) / parts;
 		kern->panel[p->w->type](panel, 1, p->w->n_in,
-		    act_row(a, p->form, r), stride, n, part, PANEL_ROWS);
+		    act_row(a, form, r), form_stride(a, form), n, part,
+		    PANEL_ROWS);
 		for (i = 0; i < n; i++)
 			memcpy(p->out + (r + i) * p->out_stride + from,
 			    part + i * PANEL_ROWS,
@@ -193,116 +243,129 @@ edge_panel(const struct act_rows *a, const struct product *p,
 }
 
 static void
-panels_item(const struct act_rows *a, const struct product *p, size_t first)
+some_panels(const struct act_rows *a, const struct product *p, size_t from,
+    size_t n)
 {
 	const struct matrix *w = p->w;
+	enum act_form form = form_of(w, a->n_rows);
 	size_t bytes = pack_panel_bytes(w->type, w->n_in);
-	size_t whole = w->n_out / PANEL_ROWS;
-	size_t end = MEM_MIN(first + p->tile_rows, pack_n_panels(w->n_out));
+	size_t whole = n / PANEL_ROWS, edge = from + whole * PANEL_ROWS;
 	const char *panels = w->packed;
 
-	if (first < whole)
-		kern->panel[w->type](panels + first * bytes,
-		    MEM_MIN(end, whole) - first, w->n_in,
-		    act_row(a, p->form, 0), act_stride(a, p->form), a->n_rows,
-		    p->out + first * PANEL_ROWS, p->out_stride);
-	if (end > whole)
-		edge_panel(a, p, panels + whole * bytes, whole * PANEL_ROWS);
+	if (whole > 0)
+		kern->panel[w->type](panels + from / PANEL_ROWS * bytes, whole,
+		    w->n_in, act_row(a, form, 0), form_stride(a, form),
+		    a->n_rows, p->out + from, p->out_stride);
+	if (n % PANEL_ROWS != 0)
+		edge_panel(a, p, panels + edge / PANEL_ROWS * bytes, edge);
 }
 
-static void
-product_item(void *arg, size_t i, int thread)
+/* Item i of one product: how many outputs, and the first. */
+static size_t
+some_outputs(const struct job *j, const struct product *p, size_t i,
+    size_t *from)
 {
-	const struct product_job *j = arg;
-	const struct product *p = &j->products[j->n_products - 1];
+	size_t n = j->item_panels * PANEL_ROWS;
 
-	while (i < p->first_item)
-		p--;
-	i = (i - p->first_item) * p->tile_rows;
+	*from = i * n;
+	n = MEM_MIN(n, p->w->n_out - *from);
 	if (p->w->packed != NULL)
-		panels_item(j->a, p, i);
+		some_panels(j->a, p, *from, n);
 	else
-		rows_item(j->a, p, i);
-}
-
-/* Rows of a tile: what fits the near cache, fewer when there would not be
- * enough tiles to go round. */
-static size_t
-tile_rows(const struct pool *pool, const struct matrix *w)
-{
-	size_t fit = TILE_BYTES / MEM_MAX(w->row_bytes, (size_t)1);
-	size_t tiles = (size_t)pool_n_threads(pool) * TILES_A_THREAD;
-	size_t share = (w->n_out + tiles - 1) / tiles;
-	size_t rows = MEM_MIN(fit, share);
-
-	return rows > 0 ? rows : 1;
-}
-
-/* Panels of an item: enough to be worth a grab, in fours when each goes over
- * but one column, and no fewer items than keep all threads busy. */
-static size_t
-tile_panels(const struct pool *pool, const struct matrix *w, size_t n_rows)
-{
-	size_t n = pack_n_panels(w->n_out);
-	size_t tiles = (size_t)pool_n_threads(pool) * TILES_A_THREAD;
-	size_t share = (n + tiles - 1) / tiles;
-	size_t bytes = pack_panel_bytes(w->type, w->n_in) * n_rows;
-	size_t most = (ITEM_BYTES + bytes - 1) / bytes;
-
-	if (n_rows > 16)
-		most = MEM_MAX(most, (size_t)GROUP_PANELS);
-	n = MEM_MIN(share, most);
-	return n_rows == 1 ? (n + 3) & ~(size_t)3 : n;
+		some_rows(j->a, p, *from, n);
+	return n;
 }
 
 static void
-products(struct pool *pool, const struct matrix *const *w, float *const *out,
-    const size_t *out_stride, size_t n, struct act_rows *a)
+one_item(void *arg, size_t i, int thread)
 {
-	struct product_job j = { .a = a, .n_products = n };
-	size_t i, items = 0, macs = 0;
+	const struct job *j = arg;
+	size_t k = j->n - 1, from;
 
-	if (a->n_rows == 0)
-		return;
-	for (i = 0; i < n; i++) {
-		struct product *p = &j.products[i];
+	while (i < j->first_item[k])
+		k--;
+	some_outputs(j, &j->p[k], i - j->first_item[k], &from);
+}
 
-		bool is_packed = w[i]->packed != NULL;
-		size_t n_items;
+static void
+then_item(void *arg, size_t i, int thread)
+{
+	const struct job *j = arg;
+	size_t k, n = 0, from = 0;
 
-		p->form = is_packed ? pack_act(w[i]->type, a->n_rows) :
-		    type_info(w[i]->type)->act;
-		require(pool, a, p->form);
-		p->w = w[i];
-		p->out = out[i];
-		p->out_stride = out_stride[i];
-		p->tile_rows = is_packed ?
-		    tile_panels(pool, w[i], a->n_rows) :
-		    tile_rows(pool, w[i]);
-		n_items = is_packed ? pack_n_panels(w[i]->n_out) : w[i]->n_out;
-		p->first_item = items;
-		items += (n_items + p->tile_rows - 1) / p->tile_rows;
-		macs += w[i]->n_out * w[i]->n_in * a->n_rows;
+	for (k = 0; k < j->n; k++)
+		n = some_outputs(j, &j->p[k], i, &from);
+	j->fn(j->arg, from, n);
+}
+
+/* Panels of an item, when there are n in all: not so many that threads would
+ * have nothing to share, except where kernels are slow with fewer. */
+static size_t
+item_panels(const struct pool *pool, size_t n, size_t n_rows)
+{
+	size_t items = (size_t)pool_n_threads(pool) * ITEMS_A_THREAD;
+	size_t most = n_rows > MANY_ROWS ? MANY_PANELS : FEW_PANELS;
+	size_t share = n_rows > 1 ? n / items : FEW_PANELS;
+
+	return share < 1 ? 1 : MEM_MIN(share, most);
+}
+
+/* Convert what is wanted and cut the job into items; how many. */
+static size_t
+plan(struct pool *pool, struct job *j, struct act_rows *a)
+{
+	size_t i, n, panels = 0, items = 0;
+
+	assert(j->n > 0 && j->n <= MATMUL_MAX);
+	for (i = 0; i < j->n; i++) {
+		require(pool, a, form_of(j->p[i].w, a->n_rows));
+		panels += pack_n_panels(j->p[i].w->n_out);
 	}
-	run(pool, macs, items, product_item, &j);
+	j->item_panels = item_panels(pool, panels, a->n_rows);
+	for (i = 0; i < j->n; i++) {
+		n = pack_n_panels(j->p[i].w->n_out);
+		j->first_item[i] = items;
+		items += (n + j->item_panels - 1) / j->item_panels;
+	}
+	return items;
+}
+
+static size_t
+count_macs(const struct job *j)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < j->n; i++)
+		n += j->p[i].w->n_out * j->a->n * j->a->n_rows;
+	return n;
 }
 
 void
-matmul_many(struct pool *pool, const struct matrix *const *w,
-    float *const *out, const size_t *out_stride, size_t n_matrices,
+matmul_many(struct pool *pool, const struct product *p, size_t n,
     struct act_rows *a)
 {
-	size_t i, n;
+	struct job j = { .a = a, .p = p, .n = n };
 
-	for (i = 0; i < n_matrices; i += n) {
-		n = MEM_MIN(n_matrices - i, (size_t)MAX_PRODUCTS);
-		products(pool, w + i, out + i, out_stride + i, n, a);
-	}
+	if (a->n_rows > 0)
+		run(pool, count_macs(&j), plan(pool, &j, a), one_item, &j);
+}
+
+void
+matmul_then(struct pool *pool, const struct product *p, size_t n,
+    struct act_rows *a, matmul_fn fn, void *arg)
+{
+	struct job j = { .a = a, .p = p, .n = n, .fn = fn, .arg = arg };
+
+	if (a->n_rows > 0)
+		run(pool, count_macs(&j), plan(pool, &j, a) / n, then_item,
+		    &j);
 }
 
 void
 matmul(struct pool *pool, const struct matrix *w, struct act_rows *a,
     float *out, size_t out_stride)
 {
-	matmul_many(pool, &w, &out, &out_stride, 1, a);
+	const struct product p = { w, out, out_stride };
+
+	matmul_many(pool, &p, 1, a);
 }

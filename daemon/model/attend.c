@@ -37,8 +37,8 @@ struct attend {
 struct pass {
 	struct attend	*a;
 	uint32_t	 layer;
-	const float	*q;
-	float		*out;
+	const struct rows *q;
+	struct rows	*out;
 };
 
 static void *
@@ -169,17 +169,18 @@ attend_item(void *arg, size_t i, int thread)
 	const struct hparams *h = p->a->h;
 	size_t n_row = i / h->n_head_kv, share = h->n_head / h->n_head_kv;
 	uint32_t head_kv = (uint32_t)(i % h->n_head_kv);
-	size_t at = (n_row * h->n_head + head_kv * share) * h->head_dim;
+	size_t at = head_kv * share * h->head_dim;
 	float *scores = p->a->scores + (size_t)thread * p->a->max_pos;
 
 	for (size_t j = 0; j < share; j++, at += h->head_dim)
-		attend_head(p, &p->a->rows[n_row], head_kv, p->q + at, scores,
-		    p->out + at);
+		attend_head(p, &p->a->rows[n_row], head_kv,
+		    row_at(p->q, n_row) + at, scores,
+		    row_at(p->out, n_row) + at);
 }
 
 void
-attend_rows(struct attend *a, uint32_t layer, size_t n_rows, const float *q,
-    float *out)
+attend_rows(struct attend *a, uint32_t layer, size_t n_rows,
+    const struct rows *q, struct rows *out)
 {
 	struct pass p = { a, layer, q, out };
 	size_t n_items = n_rows * a->h->n_head_kv;

@@ -19,6 +19,7 @@
 #include "model/hparams.h"
 #include "model/kv.h"
 #include "model/rope.h"
+#include "model/rows.h"
 
 struct attend;			/* scratch for batches of up to max_rows */
 
@@ -40,6 +41,6 @@ void	 attend_put_row(struct attend *a, uint32_t layer, size_t i, float *q,
 	    float *k, const float *v);
 /* out[row] of rows 0 .. n_rows - 1, over the pool. */
 void	 attend_rows(struct attend *a, uint32_t layer, size_t n_rows,
-	    const float *q, float *out);
+	    const struct rows *q, struct rows *out);
 
 #endif

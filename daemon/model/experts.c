@@ -121,27 +121,28 @@ group(struct experts_run *e, const struct hparams *h, size_t n_rows)
 static void
 run_expert(struct experts_run *e, struct pool *pool,
     const struct feed_forward *f, const struct hparams *h,
-    struct act_rows *a, const float *x, const struct expert_row *rows,
-    size_t n_rows, float *gate, float *up, float *y)
+    struct act_rows *a, const struct rows *x, const struct expert_row *rows,
+    size_t n_rows, struct rows *gate, struct rows *up, struct rows *y)
 {
-	const struct matrix *const w[] = { &f->gate, &f->up };
-	float *const out[] = { gate, up };
-	const size_t strides[] = { h->n_ff, h->n_ff };
+	const struct product p[] = {
+		{ &f->gate, gate->p, gate->stride },
+		{ &f->up, up->p, up->stride }
+	};
 	size_t n_embd = h->n_embd;
 
 	for (size_t i = 0; i < n_rows; i++)
-		memcpy(e->in + i * n_embd, x + rows[i].row * n_embd,
-		    n_embd * sizeof(*x));
+		memcpy(e->in + i * n_embd, row_at(x, rows[i].row),
+		    n_embd * sizeof(*e->in));
 	act_rows_set(a, e->in, n_rows, n_embd, n_embd);
-	matmul_many(pool, w, out, strides, 2, a);
+	matmul_many(pool, p, 2, a);
 	for (size_t i = 0; i < n_rows; i++)
-		kern->silu_mul(gate + i * h->n_ff, up + i * h->n_ff,
-		    gate + i * h->n_ff, h->n_ff);
-	act_rows_set(a, gate, n_rows, h->n_ff, h->n_ff);
+		kern->silu_mul(row_at(gate, i), row_at(up, i),
+		    row_at(gate, i), h->n_ff);
+	act_rows_set(a, gate->p, n_rows, h->n_ff, gate->stride);
 	matmul(pool, &f->down, a, e->out, n_embd);
 	for (size_t i = 0; i < n_rows; i++) {
 		const float *from = e->out + i * n_embd;
-		float *to = y + rows[i].row * n_embd;
+		float *to = row_at(y, rows[i].row);
 
 		for (size_t j = 0; j < n_embd; j++)
 			to[j] += rows[i].weight * from[j];
@@ -151,11 +152,9 @@ run_expert(struct experts_run *e, struct pool *pool,
 void
 experts_forward(struct experts_run *e, struct pool *pool,
     const struct layer *l, const struct hparams *h, struct act_rows *a,
-    const float *x, size_t n_rows, float *gate, float *up, float *y)
+    const struct rows *x, size_t n_rows, struct rows *gate, struct rows *up,
+    struct rows *y)
 {
-	size_t n_embd = h->n_embd;
-
-	act_rows_set(a, x, n_rows, n_embd, n_embd);
 	matmul(pool, &l->router, a, e->probs, h->n_expert);
 	for (size_t i = 0; i < n_rows; i++) {
 		float *probs = e->probs + i * h->n_expert;
@@ -163,9 +162,9 @@ experts_forward(struct experts_run *e, struct pool *pool,
 		kern->softmax(probs, h->n_expert);
 		choose(h, probs, e->chosen + i * h->n_expert_used,
 		    e->chosen_weight + i * h->n_expert_used);
+		memset(row_at(y, i), 0, y->n * sizeof(*y->p));
 	}
 	group(e, h, n_rows);
-	memset(y, 0, n_rows * n_embd * sizeof(*y));
 	for (uint32_t j = 0; j < h->n_expert; j++) {
 		size_t first = e->first[j], n = e->first[j + 1] - first;
 

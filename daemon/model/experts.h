@@ -12,6 +12,7 @@
 #include "kernels/matmul.h"
 #include "kernels/pool.h"
 #include "model/hparams.h"
+#include "model/rows.h"
 #include "model/weights.h"
 
 /* A row of the batch and what its expert's result counts. */
@@ -33,11 +34,11 @@ struct experts_run {
 int	 experts_run_init(struct experts_run *e, const struct hparams *h,
 	    size_t max_rows, uint64_t *n_bytes) BM_MUST_CHECK;
 void	 experts_run_fini(struct experts_run *e);
-/* y[row] = the sum of its experts' results.  a brings the quantisation
- * scratch; gate and up are scratch of n_ff a row. */
+/* y[row] = the sum of its experts' results.  a is x as the router wants it and
+ * brings the scratch for others; gate and up are scratch of n_ff a row. */
 void	 experts_forward(struct experts_run *e, struct pool *pool,
 	    const struct layer *l, const struct hparams *h,
-	    struct act_rows *a, const float *x, size_t n_rows, float *gate,
-	    float *up, float *y);
+	    struct act_rows *a, const struct rows *x, size_t n_rows,
+	    struct rows *gate, struct rows *up, struct rows *y);
 
 #endif

@@ -26,10 +26,10 @@
 #include "model/experts.h"
 #include "model/model.h"
 #include "model/model_impl.h"
+#include "model/rows.h"
 
 /* Below so many values a dispatch to the pool costs more than the work. */
 #define SMALL_VALUES	4096
-#define SCRATCH_ALIGN	64
 
 /* What a row of the batch needs in every layer. */
 struct row {
@@ -44,76 +44,65 @@ struct model_run {
 	struct pool	*pool;
 	struct attend	*attend;
 	size_t		 max_rows;
-	size_t		 n_q, n_kv;	/* values of q, and of k or v */
 
 	struct row	*rows;
-	float		*x;		/* the residual stream */
-	float		*h;		/* normalised x */
-	float		*y;		/* what a block adds to x */
-	float		*q, *k, *v;
-	float		*attended;
-	float		*gate, *up;
-	void		*act[ACT_LIMIT]; /* scratch of act_rows */
+	struct rows	 x;		/* the residual stream */
+	struct rows	 h;		/* normalised x */
+	struct rows	 y;		/* what a block adds to x */
+	struct rows	 q, k, v;
+	struct rows	 attended;
+	struct rows	 gate, up;
+	struct act_rows	 act;		/* what the next products read */
 	struct experts_run experts;
 	uint64_t	 n_bytes;
-	bool		 failed;	/* an allocation did */
 };
 
 /* The work of one dispatch. */
 struct step {
 	struct model_run *r;
+	size_t		 n_rows;
 	const struct layer *layer;
 	uint32_t	 layer_index;
 	const float	*bias;		/* of what is added to x, or NULL */
 	const float	*norm;		/* weights of the next norm */
+	unsigned	 forms;		/* what h is converted to */
 };
 
 /* ---- scratch ---- */
 
-static void *
-scratch(struct model_run *r, size_t rows, size_t row_bytes)
+static bool
+alloc_forms(struct model_run *r)
 {
-	size_t n;
-	void *p;
+	const struct hparams *h = &r->m->h;
+	size_t n = MEM_MAX(MEM_MAX(h->n_embd, h->n_ff), r->q.n);
 
-	if (!size_mul(rows, row_bytes, &n) ||
-	    (p = try_aligned(SCRATCH_ALIGN, n + SCRATCH_ALIGN)) == NULL) {
-		r->failed = true;
-		return NULL;
-	}
-	r->n_bytes += n;
-	return p;
+	for (enum act_form f = ACT_F32 + 1; f < ACT_LIMIT; f++)
+		if ((r->act.form[f] = scratch_new(r->max_rows,
+		    act_row_bytes(f, n), &r->n_bytes)) == NULL)
+			return false;
+	return true;
 }
 
-static float *
-scratch_rows(struct model_run *r, size_t n)
-{
-	return scratch(r, r->max_rows, n * sizeof(float));
-}
-
-static void
+static bool
 alloc_scratch(struct model_run *r)
 {
 	const struct hparams *h = &r->m->h;
-	size_t widest = MEM_MAX(MEM_MAX(h->n_embd, h->n_ff), r->n_q);
-	int f;
+	size_t n = r->max_rows;
+	uint64_t *bytes = &r->n_bytes;
 
-	r->rows = scratch(r, r->max_rows, sizeof(*r->rows));
-	r->x = scratch_rows(r, h->n_embd);
-	r->h = scratch_rows(r, h->n_embd);
-	r->y = scratch_rows(r, h->n_embd);
-	r->q = scratch_rows(r, r->n_q);
-	r->k = scratch_rows(r, r->n_kv);
-	r->v = scratch_rows(r, r->n_kv);
-	r->attended = scratch_rows(r, r->n_q);
-	r->gate = scratch_rows(r, h->n_ff);
-	r->up = scratch_rows(r, h->n_ff);
-	for (f = ACT_F32 + 1; f < ACT_LIMIT; f++)
-		r->act[f] = scratch(r, r->max_rows,
-		    act_row_bytes((enum act_form)f, widest));
-	if (h->n_expert > 0 && experts_run_init(&r->experts, h, r->max_rows,
-	    &r->n_bytes) != 0)
-		r->failed = true;
+	return (r->rows = scratch_new(n, sizeof(*r->rows), bytes)) != NULL &&
+	    rows_new(&r->x, n, h->n_embd, bytes) &&
+	    rows_new(&r->h, n, h->n_embd, bytes) &&
+	    rows_new(&r->y, n, h->n_embd, bytes) &&
+	    rows_new(&r->q, n, (size_t)h->n_head * h->head_dim, bytes) &&
+	    rows_new(&r->k, n, (size_t)h->n_head_kv * h->head_dim, bytes) &&
+	    rows_new(&r->v, n, r->k.n, bytes) &&
+	    rows_new(&r->attended, n, r->q.n, bytes) &&
+	    rows_new(&r->gate, n, h->n_ff, bytes) &&
+	    rows_new(&r->up, n, h->n_ff, bytes) &&
+	    alloc_forms(r) &&
+	    (h->n_expert == 0 || experts_run_init(&r->experts, h, n,
+	    bytes) == 0);
 }
 
 int
@@ -125,10 +114,7 @@ model_run_new(const struct model *m, struct pool *pool, struct kv_pool *kv,
 	r->m = m;
 	r->pool = pool;
 	r->max_rows = max_rows;
-	r->n_q = (size_t)m->h.n_head * m->h.head_dim;
-	r->n_kv = (size_t)m->h.n_head_kv * m->h.head_dim;
-	alloc_scratch(r);
-	if (r->failed || attend_new(&m->h, &m->rope, pool, kv, max_rows,
+	if (!alloc_scratch(r) || attend_new(&m->h, &m->rope, pool, kv, max_rows,
 	    &r->attend, &r->n_bytes) != 0) {
 		model_run_free(&r);
 		return cause_set(cause, BM_ENOMEM,
@@ -142,24 +128,23 @@ void
 model_run_free(struct model_run **rp)
 {
 	struct model_run *r = *rp;
-	int f;
 
 	if (r == NULL)
 		return;
 	*rp = NULL;
 	free(r->rows);
-	free(r->x);
-	free(r->h);
-	free(r->y);
-	free(r->q);
-	free(r->k);
-	free(r->v);
-	free(r->attended);
-	free(r->gate);
-	free(r->up);
+	free(r->x.p);
+	free(r->h.p);
+	free(r->y.p);
+	free(r->q.p);
+	free(r->k.p);
+	free(r->v.p);
+	free(r->attended.p);
+	free(r->gate.p);
+	free(r->up.p);
+	for (size_t i = 0; i < ACT_LIMIT; i++)
+		free(r->act.form[i]);
 	attend_free(&r->attend);
-	for (f = 0; f < ACT_LIMIT; f++)
-		free(r->act[f]);
 	experts_run_fini(&r->experts);
 	free(r);
 }
@@ -172,214 +157,240 @@ model_run_bytes(const struct model_run *r)
 
 /* ---- work by rows ---- */
 
-/* fn for items 0 .. n - 1, over the pool when there is enough to do. */
+/* fn for every row, over the pool when there is enough to do. */
 static void
-for_items(struct step *s, size_t n, size_t values_each, pool_fn fn)
+for_items(struct step *s, size_t values_each, pool_fn fn)
 {
-	if (n > 1 && n * values_each >= SMALL_VALUES) {
-		pool_run(s->r->pool, n, fn, s);
+	if (s->n_rows > 1 && s->n_rows * values_each >= SMALL_VALUES) {
+		pool_run(s->r->pool, s->n_rows, fn, s);
 		return;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < s->n_rows; i++)
 		fn(s, i, 0);
 }
 
+/* h = norm(x), converted to what the next products want. */
 static void
-embed_row(void *arg, size_t i, int thread)
+norm_row(struct step *s, size_t i)
+{
+	struct model_run *r = s->r;
+
+	kern->rms_norm(row_at(&r->x, i), s->norm, row_at(&r->h, i), r->h.n,
+	    r->m->h.norm_eps);
+	act_rows_convert(&r->act, s->forms, i);
+}
+
+static void
+norm_item(void *arg, size_t i, int thread)
+{
+	norm_row(arg, i);
+}
+
+static void
+embed_item(void *arg, size_t i, int thread)
 {
 	struct step *s = arg;
 	struct model_run *r = s->r;
-	const struct model *m = r->m;
-	const struct matrix *e = &m->w.token_embd;
+	const struct matrix *e = &r->m->w.token_embd;
 	const struct row *row = &r->rows[i];
-	size_t n = m->h.n_embd;
 
 	kern->unpack[e->type]((const uint8_t *)e->data +
-	    row->token * e->row_bytes, r->x + i * n, n);
-	kern->rms_norm(r->x + i * n, s->norm, r->h + i * n, n,
-	    m->h.norm_eps);
+	    row->token * e->row_bytes, row_at(&r->x, i), r->x.n);
 	attend_set_row(r->attend, i, row->seq, row->pos);
+	norm_row(s, i);
 }
 
-/* x += y + bias; h = norm(x) */
+/* fn, which ends in norm_row, for every row; h will go into the products. */
 static void
-residual_row(void *arg, size_t i, int thread)
+norm_rows(struct step *s, pool_fn fn, const float *norm,
+    const struct product *next, size_t n_next)
+{
+	struct model_run *r = s->r;
+
+	s->norm = norm;
+	s->forms = matmul_forms(next, n_next, s->n_rows);
+	act_rows_set(&r->act, r->h.p, s->n_rows, r->h.n, r->h.stride);
+	for_items(s, r->h.n, fn);
+	r->act.have = s->forms;
+}
+
+/* x += y + bias, for some outputs of the product that made y. */
+static void
+add_outputs(void *arg, size_t first, size_t n)
 {
 	struct step *s = arg;
 	struct model_run *r = s->r;
-	size_t n = r->m->h.n_embd;
-	float *x = r->x + i * n, *y = r->y + i * n;
 
-	if (s->bias != NULL)
-		kern->add(s->bias, y, n);
-	kern->add(y, x, n);
-	kern->rms_norm(x, s->norm, r->h + i * n, n, r->m->h.norm_eps);
+	for (size_t i = 0; i < s->n_rows; i++) {
+		float *y = row_at(&r->y, i) + first;
+
+		if (s->bias != NULL)
+			kern->add(s->bias + first, y, n);
+		kern->add(y, row_at(&r->x, i) + first, n);
+	}
 }
 
+/* x += w in + bias */
 static void
-residual(struct step *s, size_t n_rows, const float *bias, const float *norm)
-{
-	s->bias = bias;
-	s->norm = norm;
-	for_items(s, n_rows, s->r->m->h.n_embd, residual_row);
-}
-
-static struct act_rows
-act_rows_of(const struct model_run *r)
-{
-	struct act_rows a = { 0 };
-
-	memcpy(a.form, r->act, sizeof(a.form));
-	return a;
-}
-
-/* out[row] = w a[row], for one or more matrices with the same input. */
-static void
-project(struct step *s, const float *in, size_t n_rows, size_t n_matrices,
-    const struct matrix *const *w, float *const *out)
+project_residual(struct step *s, const struct matrix *w,
+    const struct rows *in, const float *bias)
 {
 	struct model_run *r = s->r;
-	struct act_rows a = act_rows_of(r);
-	size_t strides[3];
+	const struct product p = { w, r->y.p, r->y.stride };
 
-	assert(n_matrices <= N_ELEMENTS(strides));
-	for (size_t i = 0; i < n_matrices; i++)
-		strides[i] = w[i]->n_out;
-	act_rows_set(&a, in, n_rows, w[0]->n_in, w[0]->n_in);
-	matmul_many(r->pool, w, out, strides, n_matrices, &a);
-}
-
-static void
-project_one(struct step *s, const float *in, size_t n_rows,
-    const struct matrix *w, float *out)
-{
-	project(s, in, n_rows, 1, &w, &out);
+	s->bias = bias;
+	act_rows_set(&r->act, in->p, s->n_rows, in->n, in->stride);
+	matmul_then(r->pool, &p, 1, &r->act, add_outputs, s);
 }
 
 /* ---- attention ---- */
 
 static void
-rotate_row(void *arg, size_t i, int thread)
+rotate_item(void *arg, size_t i, int thread)
 {
 	struct step *s = arg;
 	struct model_run *r = s->r;
 	const struct layer *l = s->layer;
-	float *q = r->q + i * r->n_q;
-	float *k = r->k + i * r->n_kv, *v = r->v + i * r->n_kv;
+	float *q = row_at(&r->q, i), *k = row_at(&r->k, i);
+	float *v = row_at(&r->v, i);
 
 	if (l->q_bias != NULL)
-		kern->add(l->q_bias, q, r->n_q);
+		kern->add(l->q_bias, q, r->q.n);
 	if (l->k_bias != NULL)
-		kern->add(l->k_bias, k, r->n_kv);
+		kern->add(l->k_bias, k, r->k.n);
 	if (l->v_bias != NULL)
-		kern->add(l->v_bias, v, r->n_kv);
+		kern->add(l->v_bias, v, r->v.n);
 	attend_put_row(r->attend, s->layer_index, i, q, k, v);
 }
 
 static void
-compute_qkv(struct step *s, size_t n_rows)
+compute_qkv(struct step *s, pool_fn make_x)
 {
 	struct model_run *r = s->r;
 	const struct layer *l = s->layer;
-	const struct matrix *const w[] = { &l->q, &l->k, &l->v };
-	float *const out[] = { r->q, r->k, r->v };
+	const struct product p[] = {
+		{ &l->q, r->q.p, r->q.stride },
+		{ &l->k, r->k.p, r->k.stride },
+		{ &l->v, r->v.p, r->v.stride }
+	};
 
-	project(s, r->h, n_rows, 3, w, out);
-	for_items(s, n_rows, r->n_q + r->n_kv, rotate_row);
+	norm_rows(s, make_x, l->attn_norm, p, N_ELEMENTS(p));
+	matmul_many(r->pool, p, N_ELEMENTS(p), &r->act);
+	for_items(s, r->q.n + r->k.n, rotate_item);
 }
 
 static void
-attend(struct step *s, size_t n_rows)
+attend(struct step *s)
 {
 	struct model_run *r = s->r;
 
-	attend_rows(r->attend, s->layer_index, n_rows, r->q, r->attended);
-	project_one(s, r->attended, n_rows, &s->layer->o, r->y);
+	attend_rows(r->attend, s->layer_index, s->n_rows, &r->q,
+	    &r->attended);
+	project_residual(s, &s->layer->o, &r->attended, s->layer->o_bias);
 }
 
 /* ---- feed forward ---- */
 
+/* gate = silu(gate) * up, for some outputs. */
 static void
-silu_row(void *arg, size_t i, int thread)
+gate_outputs(void *arg, size_t first, size_t n)
 {
 	struct step *s = arg;
 	struct model_run *r = s->r;
 	const struct feed_forward *f = &s->layer->ffn;
-	size_t n = r->m->h.n_ff;
-	float *gate = r->gate + i * n, *up = r->up + i * n;
 
-	if (f->gate_bias != NULL)
-		kern->add(f->gate_bias, gate, n);
-	if (f->up_bias != NULL)
-		kern->add(f->up_bias, up, n);
-	kern->silu_mul(gate, up, gate, n);
+	for (size_t i = 0; i < s->n_rows; i++) {
+		float *gate = row_at(&r->gate, i) + first;
+		float *up = row_at(&r->up, i) + first;
+
+		if (f->gate_bias != NULL)
+			kern->add(f->gate_bias + first, gate, n);
+		if (f->up_bias != NULL)
+			kern->add(f->up_bias + first, up, n);
+		kern->silu_mul(gate, up, gate, n);
+	}
 }
 
 static void
-feed_forward(struct step *s, size_t n_rows)
+feed_forward(struct step *s)
 {
 	struct model_run *r = s->r;
-	const struct layer *l = s->layer;
-	const struct matrix *const w[] = { &l->ffn.gate, &l->ffn.up };
-	float *const out[] = { r->gate, r->up };
+	const struct feed_forward *f = &s->layer->ffn;
+	const struct product p[] = {
+		{ &f->gate, r->gate.p, r->gate.stride },
+		{ &f->up, r->up.p, r->up.stride }
+	};
 
-	if (l->experts != NULL) {
-		struct act_rows a = act_rows_of(r);
+	norm_rows(s, norm_item, s->layer->ffn_norm, p, N_ELEMENTS(p));
+	matmul_then(r->pool, p, N_ELEMENTS(p), &r->act, gate_outputs, s);
+	project_residual(s, &f->down, &r->gate, f->down_bias);
+}
 
-		experts_forward(&r->experts, r->pool, l, &r->m->h, &a, r->h,
-		    n_rows, r->gate, r->up, r->y);
-		return;
-	}
-	project(s, r->h, n_rows, 2, w, out);
-	for_items(s, n_rows, r->m->h.n_ff, silu_row);
-	project_one(s, r->gate, n_rows, &l->ffn.down, r->y);
+/* x += y */
+static void
+add_item(void *arg, size_t i, int thread)
+{
+	struct model_run *r = ((struct step *)arg)->r;
+
+	kern->add(row_at(&r->y, i), row_at(&r->x, i), r->x.n);
+}
+
+static void
+feed_experts(struct step *s)
+{
+	struct model_run *r = s->r;
+	const struct product p = { &s->layer->router, NULL, 0 };
+
+	norm_rows(s, norm_item, s->layer->ffn_norm, &p, 1);
+	experts_forward(&r->experts, r->pool, s->layer, &r->m->h, &r->act,
+	    &r->h, s->n_rows, &r->gate, &r->up, &r->y);
+	for_items(s, r->x.n, add_item);
 }
 
 /* ---- the whole ---- */
 
-/* Keep only the rows somebody wants to see; how many those are. */
-static size_t
-compact(struct model_run *r, size_t n_rows)
+/* Keep only the rows somebody wants to see. */
+static void
+compact(struct step *s)
 {
-	size_t n_embd = r->m->h.n_embd, n = 0;
+	struct model_run *r = s->r;
+	size_t n = 0;
 
-	for (size_t i = 0; i < n_rows; i++) {
+	for (size_t i = 0; i < s->n_rows; i++) {
 		if (!r->rows[i].wants_output)
 			continue;
 		if (n != i) {
 			attend_move_row(r->attend, i, n);
-			memcpy(r->x + n * n_embd, r->x + i * n_embd,
-			    n_embd * sizeof(float));
-			memcpy(r->q + n * r->n_q, r->q + i * r->n_q,
-			    r->n_q * sizeof(float));
+			memcpy(row_at(&r->x, n), row_at(&r->x, i),
+			    r->x.n * sizeof(float));
+			memcpy(row_at(&r->q, n), row_at(&r->q, i),
+			    r->q.n * sizeof(float));
 		}
 		n++;
 	}
-	return n;
+	s->n_rows = n;
 }
 
-static size_t
-run_layers(struct step *s, size_t n_rows)
+static void
+run_layers(struct step *s)
 {
 	const struct weights *w = &s->r->m->w;
 
 	for (uint32_t i = 0; i < w->n_layer; i++) {
-		const struct layer *l = &w->layers[i];
-		bool is_last = i + 1 == w->n_layer;
-
-		s->layer = l;
+		s->layer = &w->layers[i];
 		s->layer_index = i;
-		compute_qkv(s, n_rows);
+		compute_qkv(s, i == 0 ? embed_item : norm_item);
 		/* Nobody reads the other rows' values from here on. */
-		if (is_last && (n_rows = compact(s->r, n_rows)) == 0)
-			return 0;
-		attend(s, n_rows);
-		residual(s, n_rows, l->o_bias, l->ffn_norm);
-		feed_forward(s, n_rows);
-		residual(s, n_rows, l->ffn.down_bias,
-		    is_last ? w->output_norm : w->layers[i + 1].attn_norm);
+		if (i + 1 == w->n_layer)
+			compact(s);
+		if (s->n_rows == 0)
+			return;
+		attend(s);
+		if (s->layer->experts != NULL)
+			feed_experts(s);
+		else
+			feed_forward(s);
 	}
-	return n_rows;
 }
 
 static void
@@ -403,19 +414,19 @@ model_forward(struct model_run *r, const struct batch *b, float *logits,
     float *hidden)
 {
 	const struct weights *w = &r->m->w;
-	struct step s = { .r = r, .norm = w->layers[0].attn_norm };
-	size_t n_rows;
+	const struct product p = { &w->output, logits, w->output.n_out };
+	struct step s = { .r = r, .n_rows = b->n };
 
 	if (b->n == 0)
 		return;
 	take_rows(r, b);
-	for_items(&s, b->n, r->m->h.n_embd, embed_row);
-	n_rows = run_layers(&s, b->n);
-	if (n_rows == 0)
+	run_layers(&s);
+	if (s.n_rows == 0)
 		return;
-	if (hidden != NULL)
-		memcpy(hidden, r->h,
-		    n_rows * r->m->h.n_embd * sizeof(*hidden));
+	norm_rows(&s, norm_item, w->output_norm, &p, logits != NULL);
+	for (size_t i = 0; hidden != NULL && i < s.n_rows; i++)
+		memcpy(hidden + i * r->h.n, row_at(&r->h, i),
+		    r->h.n * sizeof(*hidden));
 	if (logits != NULL)
-		project_one(&s, r->h, n_rows, &w->output, logits);
+		matmul_many(r->pool, &p, 1, &r->act);
 }

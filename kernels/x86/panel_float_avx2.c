@@ -15,14 +15,38 @@
 #define TILE_COLS_F32	6
 #define AHEAD_BYTES	1024
 
-#define COLUMN(i) do {							\
-	__m256 x = _mm256_broadcast_ss(act + i * act_stride + k);	\
-									\
-	lo##i = _mm256_fmadd_ps(w0, x, lo##i);				\
-	hi##i = _mm256_fmadd_ps(w1, x, hi##i);				\
+/*
+ * Column i's own pointer.  How it was made is hidden from the compiler, which
+ * would rather keep one for each element of the unrolled loop.
+ */
+#define POINT(i, unused) do {						\
+	a##i = act + i * act_stride;					\
+	__asm__("" : "+r" (a##i));					\
 } while (0)
 
-#define ZERO(i)	lo##i = hi##i = _mm256_setzero_ps()
+#define ADVANCE(i, by)	a##i += by
+
+/* The lines of one chain, of the next tile's column i. */
+#define ASK(i, unused) do {						\
+	_mm_prefetch((const char *)(a##i + next), _MM_HINT_T0);		\
+	_mm_prefetch((const char *)(a##i + next + 16), _MM_HINT_T0);	\
+	_mm_prefetch((const char *)(a##i + next + 32), _MM_HINT_T0);	\
+	_mm_prefetch((const char *)(a##i + next + 48), _MM_HINT_T0);	\
+} while (0)
+
+/* Element `at` of column i times 16 weights.  As intrinsics the products would
+ * be put in another order, in which the registers do not suffice. */
+#define COLUMN(i, at) do {						\
+	__m256 x;							\
+									\
+	__asm__("vbroadcastss %3, %2\n\t"				\
+	    "vfmadd231ps %2, %4, %0\n\t"				\
+	    "vfmadd231ps %2, %5, %1"					\
+	    : "+x" (lo##i), "+x" (hi##i), "=&x" (x)			\
+	    : "m" (a##i[at]), "x" (w0), "x" (w1));			\
+} while (0)
+
+#define ZERO(i, unused)	lo##i = hi##i = _mm256_setzero_ps()
 
 /* out += v */
 ALWAYS_INLINE void
@@ -31,74 +55,107 @@ add_to(float *out, __m256 v)
 	_mm256_storeu_ps(out, _mm256_add_ps(_mm256_loadu_ps(out), v));
 }
 
-#define ADD(i) do {							\
-	add_to(out + i * out_stride, lo##i);				\
-	add_to(out + i * out_stride + 8, hi##i);			\
+#define ADD(i, unused) do {						\
+	float *to = out + i * out_stride;				\
+									\
+	__asm__ volatile("" : "+r" (to));	/* as POINT */		\
+	add_to(to, lo##i);						\
+	add_to(to + 8, hi##i);						\
 } while (0)
 
-/* DO(i) for the n columns. */
-#define COLUMNS(DO) do {						\
-	DO(0);								\
+/* DO(i, at) for the n columns. */
+#define COLUMNS(DO, at) do {						\
+	DO(0, at);							\
 	if (n > 1)							\
-		DO(1);							\
+		DO(1, at);						\
 	if (n > 2)							\
-		DO(2);							\
+		DO(2, at);						\
 	if (n > 3)							\
-		DO(3);							\
+		DO(3, at);						\
 	if (n > 4)							\
-		DO(4);							\
+		DO(4, at);						\
 	if (n > 5)							\
-		DO(5);							\
+		DO(5, at);						\
 } while (0)
 
-/* n columns (a constant, 1..6) of n_k elements; strides in floats. */
+#define STEP(at) do {							\
+	__m256 w0 = _mm256_load_ps(w + (at) * PANEL_ROWS);		\
+	__m256 w1 = _mm256_load_ps(w + (at) * PANEL_ROWS + 8);		\
+									\
+	COLUMNS(COLUMN, at);						\
+} while (0)
+
+/*
+ * n columns (a constant, 1..6) of n_k elements; strides in floats.  A chain is
+ * unrolled by 8, else the branch that ends it would be guessed wrong.
+ */
 ALWAYS_INLINE void
 tile_f32(const int n, const float *w, size_t n_k, const float *act,
     size_t act_stride, float *out, size_t out_stride)
 {
 	__m256 lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, lo4, hi4, lo5, hi5;
-	size_t k = 0, end, line;
+	const float *a0, *a1, *a2, *a3, *a4, *a5;
+	size_t next = n * act_stride, left;
 
-	while (k < n_k) {
-		end = n_k - k < PANEL_CHAIN ? n_k : k + PANEL_CHAIN;
-		for (line = 0; line < PANEL_CHAIN; line += 16)
-			prefetch_columns(act + k + line,
-			    act_stride * sizeof(*act), n);
-		COLUMNS(ZERO);
-		for (; k < end; k++, w += PANEL_ROWS) {
-			__m256 w0 = _mm256_load_ps(w);
-			__m256 w1 = _mm256_load_ps(w + 8);
-
-			COLUMNS(COLUMN);
+	prefetch_columns(out, out_stride * sizeof(*out), n);
+	COLUMNS(POINT, 0);
+	while (n_k > 0) {
+		left = n_k < PANEL_CHAIN ? n_k : PANEL_CHAIN;
+		n_k -= left;
+		COLUMNS(ASK, 0);
+		COLUMNS(ZERO, 0);
+		for (; left >= 8; left -= 8) {
+			STEP(0);
+			STEP(1);
+			STEP(2);
+			STEP(3);
+			STEP(4);
+			STEP(5);
+			STEP(6);
+			STEP(7);
+			w += 8 * PANEL_ROWS;
+			COLUMNS(ADVANCE, 8);
 		}
-		COLUMNS(ADD);
+		for (; left > 0; left--) {
+			STEP(0);
+			w += PANEL_ROWS;
+			COLUMNS(ADVANCE, 1);
+		}
+		COLUMNS(ADD, 0);
 	}
 }
+
+/* Each in a function of its own, or they would share too few registers. */
+#define TILE(n)								\
+static __attribute__((noinline)) void					\
+tile_f32_##n(const float *w, size_t n_k, const float *act,		\
+    size_t act_stride, float *out, size_t out_stride)			\
+{									\
+	tile_f32(n, w, n_k, act, act_stride, out, out_stride);		\
+}
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+TILE(5)
+TILE(6)
+#undef TILE
 
 static void
 tiles_f32(const float *w, size_t n_k, const float *act, size_t act_stride,
     size_t n_cols, float *out, size_t out_stride)
 {
+	static void (*const tiles[])(const float *, size_t, const float *,
+	    size_t, float *, size_t) = { NULL, tile_f32_1, tile_f32_2,
+	    tile_f32_3, tile_f32_4, tile_f32_5, tile_f32_6 };
 	size_t n;
 
-#define CASE(n)								\
-	case n:								\
-		tile_f32(n, w, n_k, act, act_stride, out, out_stride);	\
-		break
 	for (; n_cols > 0; n_cols -= n) {
 		n = tile_cols(n_cols, TILE_COLS_F32);
-		switch (n) {
-		CASE(6);
-		CASE(5);
-		CASE(4);
-		CASE(3);
-		CASE(2);
-		CASE(1);
-		}
+		tiles[n](w, n_k, act, act_stride, out, out_stride);
 		act += n * act_stride;
 		out += n * out_stride;
 	}
-#undef CASE
 }
 
 /* The 16 rows' element at w, 8 of them from row `from` on. */
@@ -138,10 +195,10 @@ four_panels(const int t, const uint8_t *w0, size_t panel_bytes,
 	memset(out, 0, sizeof(*out) * n * PANEL_ROWS);
 	while (k < n_in) {
 		end = n_in - k < PANEL_CHAIN ? n_in : k + PANEL_CHAIN;
-		ZERO(0);
-		ZERO(1);
-		ZERO(2);
-		ZERO(3);
+		ZERO(0, 0);
+		ZERO(1, 0);
+		ZERO(2, 0);
+		ZERO(3, 0);
 		for (; k < end; k++) {
 			__m256 a = _mm256_broadcast_ss(x + k);
 

@@ -151,47 +151,135 @@ check_matmul_type(struct check *c, enum tensor_type t)
 	return ok;
 }
 
-/* Several matrices of different types under one dispatch. */
+enum { N_MANY = 8 };
+
+struct many {
+	struct setting	 s[N_MANY];
+	struct product	 p[N_MANY];
+	float		*out[N_MANY];
+	float		 then[OUT_SIZE];	/* sums over the products */
+};
+
+static void
+many_new(struct check *c, struct many *m)
+{
+	static const enum tensor_type types[N_MANY] = {
+		TYPE_F32, TYPE_Q4_K, TYPE_Q8_0, TYPE_Q6_K, TYPE_Q4_0,
+		TYPE_IQ4_XS, TYPE_BF16, TYPE_MXFP4
+	};
+	size_t i;
+
+	for (i = 0; i < N_MANY; i++) {
+		setting_new(c, &m->s[i], types[i], 512);
+		m->out[i] = xcalloc(OUT_SIZE, sizeof(float));
+		m->p[i] = (struct product){ &m->s[i].w, m->out[i],
+		    OUT_STRIDE };
+		memcpy(m->s[i].x, m->s[0].x, MAX_ROWS * m->s[0].stride *
+		    sizeof(float));
+	}
+	act_rows_set(&m->s[0].a, m->s[0].x, MAX_ROWS, 512, m->s[0].stride);
+}
+
+static void
+many_free(struct many *m)
+{
+	size_t i;
+
+	for (i = 0; i < N_MANY; i++) {
+		setting_free(&m->s[i]);
+		free(m->out[i]);
+	}
+	free(m);
+}
+
+static bool
+same_as_alone(struct check *c, struct many *m, struct pool *pool,
+    const char *what)
+{
+	float want[OUT_SIZE];
+	size_t i;
+
+	for (i = 0; i < N_MANY; i++) {
+		try_input(c, "%s, the one in %s", what,
+		    type_info(m->s[i].w.type)->name);
+		memset(want, 0, sizeof(want));
+		product(&m->s[i], pool, 0, MAX_ROWS, want);
+		if (memcmp(want, m->out[i], sizeof(want)) != 0)
+			return fail(c, "bits differ from matmul of one");
+		memset(m->out[i], 0, sizeof(want));
+	}
+	act_rows_set(&m->s[0].a, m->s[0].x, MAX_ROWS, 512, m->s[0].stride);
+	return true;
+}
+
+static void
+sum_outputs(void *arg, size_t first, size_t n)
+{
+	struct many *m = arg;
+	size_t i, r, o;
+
+	for (i = 0; i < N_MANY; i++)
+		for (r = 0; r < MAX_ROWS; r++)
+			for (o = first; o < first + n; o++)
+				m->then[r * OUT_STRIDE + o] +=
+				    m->out[i][r * OUT_STRIDE + o];
+}
+
+/* What `then` got of all outputs, once each. */
+static bool
+same_sums(struct check *c, const struct many *m)
+{
+	float want;
+	size_t i, k;
+
+	for (k = 0; k < OUT_SIZE; k++) {
+		for (want = 0, i = 0; i < N_MANY; i++)
+			want += m->out[i][k];
+		if (memcmp(&want, &m->then[k], sizeof(want)) != 0)
+			return fail(c, "the sum of output %zu is %.9g, not "
+			    "%.9g", k, m->then[k], want);
+	}
+	return true;
+}
+
+/* Several matrices of different types under one dispatch, plain, with work on
+ * the outputs, and with rows converted beforehand. */
 bool
 check_matmul_many(struct check *c)
 {
-	static const enum tensor_type types[] = {
-		TYPE_F32, TYPE_Q4_K, TYPE_Q8_0, TYPE_Q6_K, TYPE_F16,
-		TYPE_Q4_0, TYPE_IQ4_XS, TYPE_BF16, TYPE_MXFP4
-	};
-	enum { N = N_ELEMENTS(types) };
-	struct setting s[N];
-	const struct matrix *w[N];
-	float *out[N], want[OUT_SIZE];
-	size_t stride[N], i;
+	struct many *m = xcalloc(1, sizeof(*m));
+	struct act_rows *a = &m->s[0].a;
 	struct pool *pool;
 	struct cause cause;
 	bool ok = true;
+	size_t r;
 
-	if (pool_new(&pool, 3, &cause) != 0)
+	if (pool_new(&pool, 3, &cause) != 0) {
+		free(m);
 		return fail(c, "no pool: %s", cause.text);
-	for (i = 0; i < N; i++) {
-		setting_new(c, &s[i], types[i], 512);
-		w[i] = &s[i].w;
-		out[i] = xcalloc(OUT_SIZE, sizeof(**out));
-		stride[i] = OUT_STRIDE;
-		memcpy(s[i].x, s[0].x, MAX_ROWS * s[0].stride *
-		    sizeof(*s[0].x));
 	}
-	act_rows_set(&s[0].a, s[0].x, MAX_ROWS, 512, s[0].stride);
-	matmul_many(pool, w, out, stride, N, &s[0].a);
-	for (i = 0; ok && i < N; i++) {
-		try_input(c, "%d matrices, the one in %s", N,
-		    type_info(types[i])->name);
-		memset(want, 0, sizeof(want));
-		product(&s[i], pool, 0, MAX_ROWS, want);
-		if (memcmp(want, out[i], sizeof(want)) != 0)
-			ok = fail(c, "bits differ from matmul of one");
+	many_new(c, m);
+	matmul_many(pool, m->p, N_MANY, a);
+	ok = same_as_alone(c, m, pool, "many");
+	if (ok) {
+		matmul_then(pool, m->p, N_MANY, a, sum_outputs, m);
+		ok = same_sums(c, m) && same_as_alone(c, m, pool, "then");
 	}
-	for (i = 0; i < N; i++) {
-		setting_free(&s[i]);
-		free(out[i]);
+	if (ok) {
+		unsigned forms = matmul_forms(m->p, N_MANY, MAX_ROWS);
+
+		for (r = 0; r < MAX_ROWS; r++)
+			act_rows_convert(a, forms, r);
+		/* whoever converted again would find this */
+		a->have = forms;
+		a->x = NULL;
+		matmul_many(pool, m->p + 1, 5, a);
+		a->x = m->s[0].x;
+		matmul_many(pool, m->p, 1, a);
+		matmul_many(pool, m->p + 6, 2, a);
+		ok = same_as_alone(c, m, pool, "converted");
 	}
+	many_free(m);
 	pool_free(&pool);
 	return ok;
 }
