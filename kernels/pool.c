@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread pool.  A run is published as one 64-bit ticket: its number in the
- * high half, the items not yet taken in the low half.  A thread takes a chunk
- * by a compare-and-swap on the whole ticket, so that
+ * The thread pool.  A run is published as one 64-bit word a thread: its number
+ * and the range of items of that thread's share which nobody has taken yet.
+ * A thread takes from the front of its own range, so it gets the same items in
+ * every run of one size, side by side; when it has none left, it takes from
+ * the back of others', so that one whom the system has stopped holds up only
+ * what it has in hand.  A take is a compare-and-swap on the whole word, so
  *  - a successful take proves the run is not over, hence that fn, arg and n
  *    belong to it and stay put until the taker reports its items done;
  *  - a thread that slept through a run takes nothing from the wrong one, and
@@ -33,10 +36,14 @@
 
 #define SPIN_NS		UINT64_C(30000)
 #define SPIN_BATCH	64	/* pauses between two looks at the clock */
-#define CHUNKS_A_THREAD	16	/* so that a slow thread holds up little */
+#define TAKES		16	/* a take is so much of what is left */
+#define INDEX_BITS	18	/* of a range's first and end; rest: number */
+#define MAX_ITEMS	((UINT32_C(1) << INDEX_BITS) - 1)
 #define CACHE_LINE	64
 
 struct thread {
+	_Alignas(CACHE_LINE)
+	_Atomic uint64_t range;
 	pthread_t	 id;
 	struct pool	*pool;
 	int		 index;
@@ -46,19 +53,19 @@ struct pool {
 	/* written by the caller between runs only */
 	pool_fn			 fn;
 	void			*arg;
-	uint32_t		 n, chunk;
 	size_t			 base;
+	uint32_t		 n;
+	uint64_t		 number;
 	int			 n_threads;
 	bool			 spin;
-	struct thread		*threads;	/* n_threads - 1 */
+	struct thread		*threads;	/* the caller's is the first */
 
-	_Alignas(CACHE_LINE)
-	_Atomic uint64_t	 ticket;
 	_Alignas(CACHE_LINE)
 	_Atomic uint32_t	 done;		/* futex: the caller waits */
 	_Atomic uint32_t	 caller_sleeps;
 	_Alignas(CACHE_LINE)
-	_Atomic uint32_t	 wake;		/* futex: idle threads wait */
+	_Atomic uint32_t	 wake;		/* futex: idle threads wait; */
+						/* rises with every run */
 	_Atomic uint32_t	 n_sleeping;
 	_Atomic uint32_t	 stop;
 };
@@ -85,69 +92,82 @@ cpu_pause(void)
 #endif
 }
 
-/* Take the next chunk: items *first .. *first + *n - 1. */
-static bool
-take(struct pool *p, uint32_t *first, uint32_t *n)
+static uint64_t
+make_range(uint64_t number, uint32_t first, uint32_t end)
 {
-	uint64_t t = atomic_load(&p->ticket);
-	uint32_t left, some;
+	return (number << INDEX_BITS | first) << INDEX_BITS | end;
+}
 
-	while ((left = (uint32_t)t) != 0) {
-		/* chunk may be another run's; then the swap fails */
-		some = __atomic_load_n(&p->chunk, __ATOMIC_RELAXED);
-		if (some > left)
-			some = left;
-		if (atomic_compare_exchange_weak(&p->ticket, &t, t - some)) {
-			*first = p->n - left;
+/* Take some of a range, from its front or its back: *first .. *first + *n. */
+static bool
+take_some(_Atomic uint64_t *range, bool front, uint32_t *first, uint32_t *n)
+{
+	uint64_t old = atomic_load(range), new;
+	uint32_t from, end, some;
+
+	for (;;) {
+		from = (uint32_t)(old >> INDEX_BITS) & MAX_ITEMS;
+		end = (uint32_t)old & MAX_ITEMS;
+		if (from == end)
+			return false;
+		some = (end - from + TAKES - 1) / TAKES;
+		new = front ? old + ((uint64_t)some << INDEX_BITS) :
+		    old - some;
+		if (atomic_compare_exchange_weak(range, &old, new)) {
+			*first = front ? from : end - some;
 			*n = some;
 			return true;
 		}
 	}
+}
+
+/* The thread's own first, then what others have left. */
+static bool
+take(struct pool *p, int index, uint32_t *first, uint32_t *n)
+{
+	int i, other;
+
+	if (take_some(&p->threads[index].range, true, first, n))
+		return true;
+	for (i = 1; i < p->n_threads; i++) {
+		other = (index + i) % p->n_threads;
+		if (take_some(&p->threads[other].range, false, first, n))
+			return true;
+	}
 	return false;
 }
 
-/* Work on the current run until nothing is left to take. */
+/* Work on the current run until nothing is left to take.  What was taken and
+ * is not reported keeps the run from ending, so all of it is of one. */
 static void
 work(struct pool *p, int index)
 {
-	uint32_t first, some, i, n;
+	uint32_t first, some, i, taken = 0, n;
 
-	while (take(p, &first, &some)) {
+	for (; take(p, index, &first, &some); taken += some)
 		for (i = first; i < first + some; i++)
 			p->fn(p->arg, p->base + i, index);
-		n = p->n;
-		if (atomic_fetch_add(&p->done, some) + some == n &&
-		    atomic_load(&p->caller_sleeps))
-			futex_wake(&p->done, 1);
-	}
+	if (taken == 0)
+		return;
+	n = p->n;
+	if (atomic_fetch_add(&p->done, taken) + taken == n &&
+	    atomic_load(&p->caller_sleeps))
+		futex_wake(&p->done, 1);
 }
 
+/* Look at the word for SPIN_NS at most; whether it has changed. */
 static bool
-has_work(struct pool *p)
-{
-	return (uint32_t)atomic_load(&p->ticket) != 0 ||
-	    atomic_load(&p->stop) != 0;
-}
-
-static bool
-is_done(struct pool *p)
-{
-	return atomic_load(&p->done) == p->n;
-}
-
-/* Look at the condition for SPIN_NS at most. */
-static bool
-spin_until(struct pool *p, bool (*holds)(struct pool *))
+spin_while(const struct pool *p, _Atomic uint32_t *word, uint32_t value)
 {
 	uint64_t end;
 	int i;
 
 	if (!p->spin)
-		return holds(p);
+		return atomic_load(word) != value;
 	end = clock_now_ns() + SPIN_NS;
 	do {
 		for (i = 0; i < SPIN_BATCH; i++) {
-			if (holds(p))
+			if (atomic_load(word) != value)
 				return true;
 			cpu_pause();
 		}
@@ -155,20 +175,14 @@ spin_until(struct pool *p, bool (*holds)(struct pool *))
 	return false;
 }
 
-/* The caller raises `wake` after it published the ticket, and reads n_sleeping
+/* The caller raises `wake` after it published the ranges, and reads n_sleeping
  * after that; a thread does the reverse.  One of them sees the other. */
 static void
-sleep_until_work(struct pool *p)
+sleep_while(struct pool *p, uint32_t seen)
 {
-	uint32_t seen;
-
 	atomic_fetch_add(&p->n_sleeping, 1);
-	for (;;) {
-		seen = atomic_load(&p->wake);
-		if (has_work(p))
-			break;
+	while (atomic_load(&p->wake) == seen)
 		futex_wait(&p->wake, seen);
-	}
 	atomic_fetch_sub(&p->n_sleeping, 1);
 }
 
@@ -177,17 +191,20 @@ thread_main(void *arg)
 {
 	struct thread *t = arg;
 	struct pool *p = t->pool;
+	uint32_t seen;
 
-	while (!atomic_load(&p->stop)) {
-		if (!spin_until(p, has_work))
-			sleep_until_work(p);
+	for (;;) {
+		seen = atomic_load(&p->wake);
+		if (atomic_load(&p->stop))
+			return NULL;
 		work(p, t->index);
+		if (!spin_while(p, &p->wake, seen))
+			sleep_while(p, seen);
 	}
-	return NULL;
 }
 
 static void
-wake_sleepers(struct pool *p)
+wake_threads(struct pool *p)
 {
 	atomic_fetch_add(&p->wake, 1);
 	if (atomic_load(&p->n_sleeping) != 0)
@@ -199,28 +216,32 @@ wait_for_done(struct pool *p)
 {
 	uint32_t done;
 
-	if (spin_until(p, is_done))
-		return;
-	atomic_store(&p->caller_sleeps, 1);
-	while ((done = atomic_load(&p->done)) != p->n)
-		futex_wait(&p->done, done);
-	atomic_store(&p->caller_sleeps, 0);
+	while ((done = atomic_load(&p->done)) != p->n) {
+		if (spin_while(p, &p->done, done))
+			continue;
+		atomic_store(&p->caller_sleeps, 1);
+		if (atomic_load(&p->done) == done)
+			futex_wait(&p->done, done);
+		atomic_store(&p->caller_sleeps, 0);
+	}
 }
 
 static void
 run_part(struct pool *p, size_t base, uint32_t n, pool_fn fn, void *arg)
 {
-	uint32_t chunk = n / ((uint32_t)p->n_threads * CHUNKS_A_THREAD);
-	uint64_t number = (atomic_load(&p->ticket) >> 32) + 1;
+	uint64_t n_threads = (uint64_t)p->n_threads, i;
 
 	p->fn = fn;
 	p->arg = arg;
 	p->base = base;
 	p->n = n;
-	__atomic_store_n(&p->chunk, chunk > 0 ? chunk : 1, __ATOMIC_RELAXED);
+	p->number++;
 	atomic_store(&p->done, 0);
-	atomic_store(&p->ticket, number << 32 | n);
-	wake_sleepers(p);
+	for (i = 0; i < n_threads; i++)
+		atomic_store(&p->threads[i].range, make_range(p->number,
+		    (uint32_t)(n * i / n_threads),
+		    (uint32_t)(n * (i + 1) / n_threads)));
+	wake_threads(p);
 	work(p, 0);
 	wait_for_done(p);
 }
@@ -236,7 +257,7 @@ pool_run(struct pool *p, size_t n, pool_fn fn, void *arg)
 		return;
 	}
 	for (i = 0; i < n; i += part) {
-		part = MEM_MIN(n - i, (size_t)INT32_MAX);
+		part = MEM_MIN(n - i, (size_t)MAX_ITEMS);
 		run_part(p, i, (uint32_t)part, fn, arg);
 	}
 }
@@ -247,8 +268,8 @@ stop_threads(struct pool *p, int n_started)
 	int i;
 
 	atomic_store(&p->stop, 1);
-	wake_sleepers(p);
-	for (i = 0; i < n_started; i++)
+	wake_threads(p);
+	for (i = 1; i < n_started; i++)
 		pthread_join(p->threads[i].id, NULL);
 }
 
@@ -277,17 +298,18 @@ pool_new(struct pool **out, int n_threads, struct cause *cause)
 	p = xaligned(CACHE_LINE, sizeof(*p));
 	p->n_threads = n_threads;
 	p->spin = n_threads <= granted_cpus();
-	p->threads = xcalloc((size_t)n_threads, sizeof(*p->threads));
-	for (i = 0; i < n_threads - 1; i++) {
+	p->threads = xaligned(CACHE_LINE, (size_t)n_threads *
+	    sizeof(*p->threads));
+	for (i = 1; i < n_threads; i++) {
 		p->threads[i].pool = p;
-		p->threads[i].index = i + 1;
+		p->threads[i].index = i;
 		rc = start_thread(&p->threads[i]);
 		if (rc == 0)
 			continue;
 		stop_threads(p, i);
 		free(p->threads);
 		free(p);
-		return cause_set(cause, -rc, "thread %d of %d: %s", i + 1,
+		return cause_set(cause, -rc, "thread %d of %d: %s", i,
 		    n_threads, strerror(rc));
 	}
 	*out = p;
@@ -301,7 +323,7 @@ pool_free(struct pool **pool)
 
 	if (p == NULL)
 		return;
-	stop_threads(p, p->n_threads - 1);
+	stop_threads(p, p->n_threads);
 	free(p->threads);
 	free(p);
 	*pool = NULL;

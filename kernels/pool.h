@@ -3,10 +3,11 @@
 #define BM_KERNELS_POOL_H
 
 /*
- * The thread pool.  The caller is thread 0 and computes too.  Work is taken in
- * chunks from an atomic counter, since neighbours on the machine are noisy;
- * what is computed must not depend on which thread takes it.  Idle threads
- * spin briefly, then sleep on a futex and use no CPU.
+ * The thread pool.  The caller is thread 0 and computes too.  Each thread has
+ * an equal share of the items, in order, and helps others when it is done,
+ * since neighbours on the machine are noisy; what is computed must not depend
+ * on which thread takes an item.  Idle threads spin briefly, then sleep on a
+ * futex and use no CPU.
  */
 
 #include <stddef.h>
