@@ -57,12 +57,45 @@ static const char *const prompts[] = { "Once upon a time",
     "One day a bird", "Mom said", "In the big wood there was a fox who",
     "x", "The king had three sons. The first", "Why" };
 
+/* ---- a machine in numbers ---- */
+
+/* Its clock goes on by what a step costs when the step gives a token. */
+static struct engine *timed;	/* NULL: it stands still */
+static uint64_t timed_ns = 1;
+static size_t timed_step;
+
+static double
+cost_ms(const struct plan_work *w)
+{
+	return 60 + 5 * (double)(w->n_decode + w->n_prompt) +
+	    0.01 * w->prompt_reach;
+}
+
+static void
+tick(void)
+{
+	struct plan_work w;
+
+	if (timed == NULL || timed_step == n_steps)
+		return;
+	timed_step = n_steps;
+	w = engine_last_work(timed);
+	timed_ns += (uint64_t)(cost_ms(&w) * 1e6);
+}
+
+static uint64_t
+timed_clock(void)
+{
+	return timed_ns;
+}
+
 /* ---- the other end ---- */
 
 static void
 on_out(struct answer *a, const struct msg_out *m)
 {
 	assert_true(a->started);
+	tick();
 	for (size_t i = 0; i < m->tokens.n; i++)
 		a->tokens[a->n++] = words_at(m->tokens, i);
 	assert_true(utf8_is_valid(m->text.p, m->text.n));
@@ -129,6 +162,15 @@ struct bench {
 	struct engine	*e;
 };
 
+/* What an engine may do differently without anybody noticing. */
+struct way {
+	uint32_t	 n_ctx;
+	int		 n_threads;
+	uint8_t		 speculate;
+	bool		 no_prefixes;
+	uint64_t	(*now_ns)(void);
+};
+
 /* Of no step can be said how long it takes, so slices are the least. */
 static uint64_t
 still_clock(void)
@@ -136,26 +178,45 @@ still_clock(void)
 	return 1;
 }
 
+/* Steps take any time, so slices have any size. */
+static uint64_t
+wild_clock(void)
+{
+	static uint64_t now_ns = 1, x = 1;
+
+	x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return now_ns += (x >> 33) % (x >> 63 != 0 ? 100000000 : 100000);
+}
+
 /* N_CTX: a cache with room for all; else for one context. */
 static void
-bench_open(struct bench *b, uint32_t n_ctx)
+bench_open_way(struct bench *b, const struct way *w)
 {
 	const struct model_desc *d = model_desc(model);
 	struct engine_conf conf = { .model = model,
-	    .chat = chat_form_find(slice_of("")), .n_ctx = n_ctx,
-	    .n_parallel = N_PARALLEL, .send = receive,
-	    .now_ns = still_clock };
+	    .chat = chat_form_find(slice_of("")), .n_ctx = w->n_ctx,
+	    .n_parallel = N_PARALLEL, .send = receive, .now_ns = w->now_ns,
+	    .speculate = w->speculate, .no_prefixes = w->no_prefixes };
 	struct cause cause;
 
 	memset(b, 0, sizeof(*b));
-	assert_int_equal(pool_new(&b->pool, 2, &cause), 0);
+	assert_int_equal(pool_new(&b->pool, w->n_threads, &cause), 0);
 	assert_int_equal(kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim,
-	    n_ctx == N_CTX ? N_PARALLEL * N_CTX / KV_PAGE : n_ctx / KV_PAGE,
-	    &b->kv, &cause), 0);
+	    w->n_ctx == N_CTX ? N_PARALLEL * N_CTX / KV_PAGE :
+	    w->n_ctx / KV_PAGE, &b->kv, &cause), 0);
 	conf.pool = b->pool;
 	conf.kv = b->kv;
 	assert_int_equal(engine_new(&conf, &b->e, &cause), 0);
 	forget_answers();
+}
+
+static void
+bench_open(struct bench *b, uint32_t n_ctx)
+{
+	const struct way w = { .n_ctx = n_ctx, .n_threads = 2,
+	    .now_ns = still_clock };
+
+	bench_open_way(b, &w);
 }
 
 static void
@@ -205,8 +266,13 @@ assert_same_answer(const struct answer *a, const struct answer *b)
 	assert_int_equal(a->text.len, b->text.len);
 	if (a->text.len > 0)
 		assert_memory_equal(a->text.data, b->text.data, a->text.len);
+	assert_int_equal(a->logprobs.len, b->logprobs.len);
+	if (a->logprobs.len > 0)
+		assert_memory_equal(a->logprobs.data, b->logprobs.data,
+		    a->logprobs.len);
 	assert_int_equal(a->code, b->code);
 	assert_int_equal(a->finish, b->finish);
+	assert_string_equal(a->stop, b->stop);
 	assert_int_equal(a->completion_tokens, b->completion_tokens);
 }
 
@@ -363,6 +429,262 @@ resumed_text_joins(void **state)
 	buf_fini(&whole.text);
 	buf_fini(&whole.logprobs);
 	buf_fini(&stop);
+}
+
+/* ---- guesses, slices, threads ---- */
+
+/* Request i with more of what depends on the text so far; half of the prompts
+ * go round in circles. */
+static struct msg_run
+varied(size_t i)
+{
+	static const char *const circles[] = {
+	    "One day the cat sat. One day the cat sat. One day the",
+	    "He ran and ran and ran and ran and ran and",
+	    "\"No,\" said Tom. \"No,\" said Mom. \"No,\" said Tom." };
+	static const uint32_t biased[] = { 300, 310, 320 };
+	static const uint32_t values[] = { 0x40000000, 0xc0000000,
+	    0xff800000 };		/* 2, -2, -infinity */
+	struct msg_run m = request(i);
+
+	if (i % 2 == 0)
+		m.text = slice_of(circles[i / 2 % N_ELEMENTS(circles)]);
+	m.n_probs = i % 3 == 0 ? (int32_t)(i % 4) : -1;
+	if (i % 4 == 2)
+		m.temperature = 0.3f;
+	if (i % 5 == 2) {
+		m.presence_penalty = 0.2f;
+		m.frequency_penalty = 0.1f;
+	}
+	if (i % 7 == 3) {
+		m.bias_tokens = (struct words){ biased, 3 };
+		m.bias_values = (struct words){ values, 3 };
+	}
+	return m;
+}
+
+/* All of varied() with arrivals by chance; the load at the end. */
+static struct msg_load
+run_way(const struct way *w, uint32_t seed)
+{
+	struct msg_load load;
+	struct bench b;
+
+	bench_open_way(&b, w);
+	for (size_t i = 0; i < N_MANY; i++) {
+		struct msg_run m = varied(i);
+
+		engine_run(b.e, &link_a, i, &m);
+		seed = seed * 1664525u + 1013904223u;
+		for (uint32_t j = 0; j < (seed >> 16) % 12; j++)
+			bench_step(&b);
+	}
+	bench_finish(&b);
+	engine_load(b.e, &load);
+	bench_close(&b);
+	return load;
+}
+
+static struct answer *
+answers_plain(void)
+{
+	static const struct way plain = { N_CTX, 1, SPECULATE_NO, true,
+	    still_clock };
+	struct answer *want = xcalloc(N_MANY, sizeof(*want));
+	struct bench b;
+
+	bench_open_way(&b, &plain);
+	for (size_t i = 0; i < N_MANY; i++) {
+		struct msg_run m = varied(i);
+
+		engine_run(b.e, &link_a, i, &m);
+		bench_finish(&b);
+		want[i] = answers[i];
+		memset(&answers[i], 0, sizeof(answers[i]));
+	}
+	bench_close(&b);
+	return want;
+}
+
+static void
+no_way_changes_anything(void **state)
+{
+	static const struct way ways[] = {
+		{ N_CTX, 2, SPECULATE_YES, false, still_clock },
+		{ SMALL_CTX, 3, SPECULATE_YES, false, wild_clock },
+		{ N_CTX, 1, SPECULATE_AUTO, false, wild_clock },
+		{ N_CTX, 3, SPECULATE_NO, false, wild_clock },
+		{ N_CTX, 2, SPECULATE_YES, true, wild_clock },
+		{ SMALL_CTX, 2, SPECULATE_AUTO, false, NULL },
+	};
+	size_t step = getenv("BM_SANITIZED") != NULL ? 3 : 1;
+	struct answer *want = answers_plain();
+
+	for (size_t i = 0; i < N_ELEMENTS(ways); i += step) {
+		struct msg_load l = run_way(&ways[i], (uint32_t)i);
+
+		for (size_t j = 0; j < N_MANY; j++)
+			assert_same_answer(&want[j], &answers[j]);
+		print_message("# way %zu: %llu guessed, %llu rightly\n", i,
+		    (unsigned long long)l.drafted_tokens,
+		    (unsigned long long)l.accepted_tokens);
+		if (ways[i].speculate == SPECULATE_YES) {
+			assert_true(l.accepted_tokens > 50);
+			assert_true(l.drafted_tokens > l.accepted_tokens);
+		} else if (ways[i].speculate == SPECULATE_NO) {
+			assert_int_equal(l.drafted_tokens, 0);
+		}
+	}
+	free_answers(want);
+}
+
+/* A run may end at any place among its guesses. */
+static void
+guesses_end_where_they_must(void **state)
+{
+	static const struct way guess = { N_CTX, 2, SPECULATE_YES, false,
+	    still_clock };
+	struct msg_run m = varied(6);
+	struct answer whole;
+	struct bench b;
+	size_t at;
+
+	m.temperature = 0;
+	m.max_tokens = 40;
+	bench_open_way(&b, &guess);
+	engine_run(b.e, &link_a, 0, &m);
+	bench_finish(&b);
+	assert_true(n_steps < 35);	/* guesses were right */
+	whole = answers[0];
+	memset(&answers[0], 0, sizeof(answers[0]));
+	for (int32_t n = 1; n < 40; n++) {
+		forget_answers();
+		m.max_tokens = n;
+		engine_run(b.e, &link_a, 0, &m);
+		bench_finish(&b);
+		assert_int_equal(answers[0].n, n);
+		assert_int_equal(answers[0].completion_tokens, n);
+		assert_int_equal(answers[0].finish, FINISH_LENGTH);
+		assert_memory_equal(answers[0].tokens, whole.tokens,
+		    (size_t)n * sizeof(*whole.tokens));
+	}
+	m.max_tokens = 40;
+	for (at = 0; at + 3 < whole.text.len; at++) {
+		const char *text = buf_cstr(&whole.text);
+		struct slice stop = { text + at, 3 };
+		size_t first = (size_t)(strstr(text, (char[]){ text[at],
+		    text[at + 1], text[at + 2], '\0' }) - text);
+		struct buf stops;
+
+		buf_init(&stops, 64);
+		strs_put(&stops, stop);
+		m.stop = (struct slice){ (char *)stops.data, stops.len };
+		forget_answers();
+		engine_run(b.e, &link_a, 0, &m);
+		bench_finish(&b);
+		assert_int_equal(answers[0].finish, FINISH_STOP);
+		assert_int_equal(answers[0].text.len, first);
+		buf_fini(&stops);
+	}
+	bench_close(&b);
+	buf_fini(&whole.text);
+	buf_fini(&whole.logprobs);
+}
+
+/* With the context full, too; and all that the cache keeps of a run with wrong
+ * guesses is true. */
+static void
+wrong_guesses_leave_nothing(void **state)
+{
+	struct way w = { N_CTX, 2, SPECULATE_NO, true, still_clock };
+	static uint32_t text[N_CTX];
+	struct msg_run m = varied(4);
+	struct answer want;
+	struct msg_load load;
+	struct bench b;
+
+	m.temperature = 1.2f;
+	m.max_tokens = -1;
+	m.ignore_eos = 1;
+	bench_open_way(&b, &w);
+	engine_run(b.e, &link_a, 0, &m);
+	bench_finish(&b);
+	memcpy(text, answers[0].tokens, sizeof(text));
+	m.input = RUN_TOKENS;
+	m.tokens = (struct words){ text, 300 };
+	engine_run(b.e, &link_a, 1, &m);
+	bench_finish(&b);
+	want = answers[1];
+	memset(&answers[1], 0, sizeof(answers[1]));
+	bench_close(&b);
+
+	w.speculate = SPECULATE_YES;
+	w.no_prefixes = false;
+	bench_open_way(&b, &w);
+	engine_run(b.e, &link_a, 0, &m);	/* its pages are kept */
+	bench_finish(&b);
+	assert_same_answer(&want, &answers[0]);
+	engine_load(b.e, &load);
+	assert_true(load.drafted_tokens > load.accepted_tokens);
+	for (size_t n = 310; n < 500; n += 50) {
+		forget_answers();
+		memcpy(text + 300, want.tokens, want.n * sizeof(*text));
+		m.tokens = (struct words){ text, n };
+		engine_run(b.e, &link_a, 0, &m);
+		bench_finish(&b);
+		assert_int_equal(answers[0].n, N_CTX - n);
+		assert_memory_equal(answers[0].tokens, want.tokens + n - 300,
+		    (N_CTX - n) * sizeof(*want.tokens));
+	}
+	bench_close(&b);
+	buf_fini(&want.text);
+	buf_fini(&want.logprobs);
+}
+
+/* ---- the size of steps ---- */
+
+/* Whatever the prompt, a step costs less than the gap of 200 ms, every stream
+ * has its token in every step, and the prompt goes on in each. */
+static void
+gaps_are_bounded(void **state)
+{
+	static const struct way w = { N_CTX, 2, SPECULATE_NO, false,
+	    timed_clock };
+	static uint32_t many[N_CTX - 10];
+	struct msg_run m = request(1);
+	size_t rows = 0, n = 0;
+	struct bench b;
+
+	for (size_t i = 0; i < N_ELEMENTS(many); i++)
+		many[i] = 5 + i * 7 % 900;
+	bench_open_way(&b, &w);
+	timed = b.e;
+	m.max_tokens = 300;
+	for (size_t i = 0; i < 4; i++)
+		engine_run(b.e, &link_a, i, &m);
+	for (size_t i = 0; i < 8; i++)
+		bench_step(&b);
+	m.input = RUN_TOKENS;
+	m.tokens = (struct words){ many, N_ELEMENTS(many) };
+	m.max_tokens = 1;
+	engine_run(b.e, &link_a, 4, &m);
+	while (!answers[4].ended) {
+		struct plan_work work;
+
+		bench_step(&b);
+		work = engine_last_work(b.e);
+		assert_int_equal(work.n_decode, 4);
+		assert_true(work.n_prompt > 0);
+		assert_true(cost_ms(&work) <= 200);
+		rows += work.n_prompt;
+		n++;
+	}
+	assert_int_equal(rows, N_ELEMENTS(many));
+	/* the gap is made use of */
+	assert_in_range(n, N_ELEMENTS(many) / 25, N_ELEMENTS(many) / 10);
+	timed = NULL;
+	bench_finish(&b);
+	bench_close(&b);
 }
 
 /* ---- ends ---- */
@@ -611,6 +933,10 @@ main(void)
 		cmocka_unit_test(preemption_changes_nothing),
 		cmocka_unit_test(resuming_changes_nothing),
 		cmocka_unit_test(resumed_text_joins),
+		cmocka_unit_test(no_way_changes_anything),
+		cmocka_unit_test(guesses_end_where_they_must),
+		cmocka_unit_test(wrong_guesses_leave_nothing),
+		cmocka_unit_test(gaps_are_bounded),
 		cmocka_unit_test(lengths_end_it),
 		cmocka_unit_test(bad_requests_are_refused),
 		cmocka_unit_test(cancelling),
