@@ -105,7 +105,7 @@ pack_weights(struct model *m, const struct gguf *g,
 		r = weights_cache_open(&s, &m->packed, cause);
 	}
 	if (r == 0)
-		weights_use(&l, m->packed.packed);
+		weights_use(&l, g, m->packed.packed);
 	weights_layout_fini(&l);
 	return r;
 }

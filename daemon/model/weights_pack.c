@@ -74,10 +74,16 @@ weights_layout_fini(struct weights_layout *l)
 }
 
 void
-weights_use(const struct weights_layout *l, const void *packed)
+weights_use(const struct weights_layout *l, const struct gguf *g,
+    const void *packed)
 {
-	for (size_t i = 0; i < l->n; i++)
-		l->v[i].m->packed = (const uint8_t *)packed + l->v[i].at;
+	for (size_t i = 0; i < l->n; i++) {
+		struct matrix *m = l->v[i].m;
+
+		m->packed = (const uint8_t *)packed + l->v[i].at;
+		/* reading nearby may have brought back what was dropped */
+		gguf_drop(g, m->data, m->n_out * m->row_bytes);
+	}
 }
 
 /* ---- ranges of it ---- */

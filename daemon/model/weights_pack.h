@@ -33,7 +33,9 @@ void	 weights_layout_fini(struct weights_layout *l);
 void	 weights_pack(const struct weights_layout *l, const struct gguf *g,
 	    size_t at, size_t n, void *to);
 /* From now on products use the layout, which lies at `packed`, aligned to
- * PACK_ALIGN; of the tensors only token_embd's own bytes are still needed. */
-void	 weights_use(const struct weights_layout *l, const void *packed);
+ * PACK_ALIGN; of the tensors only token_embd's own bytes are still needed, the
+ * others' are given back. */
+void	 weights_use(const struct weights_layout *l, const struct gguf *g,
+	    const void *packed);
 
 #endif
