@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vocabulary is never sorted whole: top_k keeps a heap of k, and top_p
- * sorts only the tokens near the top that can carry the mass asked for.  What
- * has to look at the whole vocabulary does so through kernels; probabilities
- * are summed in double and in a fixed order.
+ * The vocabulary is never sorted: top_k keeps a heap of k, and top_p parts the
+ * tokens near the top where their mass is what is asked for, as quickselect
+ * does.  What has to look at the whole vocabulary does so through kernels;
+ * probabilities are summed in double, in an order that only the logits decide.
  */
 #include "config.h"
 
@@ -21,6 +21,8 @@
 #define TOP_P_REACH	4.0f
 /* e^-1000 is 0 even in double. */
 #define TOP_P_REACH_MAX	1000.0f
+/* So few candidates are sorted. */
+#define SORT_MAX	64
 
 void
 sample_scratch_init(struct sample_scratch *s, size_t n_vocab)
@@ -191,7 +193,7 @@ select_top(const float *logits, size_t n, size_t k, struct candidate *out)
 	qsort(out, k, sizeof(*out), compare_candidates);
 }
 
-/* All logits from `least` on, sorted; how many. */
+/* All logits from `least` on, in the order of ids; how many. */
 static size_t
 select_above(const float *logits, size_t n, float least,
     struct candidate *out)
@@ -202,76 +204,10 @@ select_above(const float *logits, size_t n, float least,
 		if (logits[i] >= least)
 			out[k++] = (struct candidate){ logits[i],
 			    (uint32_t)i };
-	qsort(out, k, sizeof(*out), compare_candidates);
 	return k;
 }
 
 /* ---- filters ---- */
-
-/* The shortest prefix of sorted candidates with the mass, or n + 1 when they
- * have less. */
-static size_t
-prefix_with_mass(const struct candidate *c, size_t n, double mass)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		sum += exp((double)c[i].logit - (double)c[0].logit);
-		if (sum >= mass)
-			return i + 1;
-	}
-	return n + 1;
-}
-
-/* The candidates of top_p out of the whole vocabulary. */
-static size_t
-select_top_p(const float *logits, size_t best, float top_p,
-    struct sample_scratch *s)
-{
-	struct candidate *out = s->candidates;
-	size_t n = s->n_vocab;
-	double total = 0;
-
-	memcpy(s->probs, logits, n * sizeof(*logits));
-	kern->softmax(s->probs, n);
-	for (size_t i = 0; i < n; i++)
-		total += (double)s->probs[i];
-	/* The best weighs 1, as in prefix_with_mass. */
-	total /= (double)s->probs[best];
-	for (float reach = TOP_P_REACH;; reach *= 2) {
-		float least = logits[best] - reach;
-		size_t k, prefix;
-
-		k = select_above(logits, n, least, out);
-		prefix = prefix_with_mass(out, k, (double)top_p * total);
-		if (prefix <= k)
-			return prefix;
-		if (k == n || reach > TOP_P_REACH_MAX)
-			return k;
-	}
-}
-
-/* top_k and top_p: sorted candidates. */
-static size_t
-filter_top(const struct sample_params *p, const float *logits, size_t best,
-    struct sample_scratch *s)
-{
-	struct candidate *out = s->candidates;
-	size_t k = (size_t)p->top_k, n = s->n_vocab, prefix;
-	double total = 0;
-
-	if (p->top_k <= 0 || k >= n)
-		return select_top_p(logits, best, p->top_p, s);
-	select_top(logits, n, k, out);
-	if (p->top_p >= 1)
-		return k;
-	for (size_t i = 0; i < k; i++)
-		total += exp((double)out[i].logit - (double)out[0].logit);
-	prefix = prefix_with_mass(out, k, (double)p->top_p * total);
-	return MEM_MIN(prefix, k);
-}
-
-/* ---- the draw ---- */
 
 /* Weighs logits relative to the best; what min_p drops weighs nothing. */
 struct weigher {
@@ -288,21 +224,125 @@ weight(const struct weigher *w, float logit)
 	return l < w->least ? 0 : exp((l - w->max) / w->temperature);
 }
 
+/* Candidates that come before the middle one of three to the front; how many
+ * are in front then, at least one and not all of n > 2. */
+static size_t
+part(struct candidate *c, size_t n)
+{
+	struct candidate three[3] = { c[0], c[n / 2], c[n - 1] };
+	size_t k = 0;
+
+	qsort(three, 3, sizeof(*three), compare_candidates);
+	for (size_t i = 0; i < n; i++) {
+		struct candidate swap = c[i];
+
+		if (!is_behind(&three[1], &swap))
+			continue;
+		c[i] = c[k];
+		c[k++] = swap;
+	}
+	return k;
+}
+
+/*
+ * The shortest prefix, in the order of candidates, that weighs the mass or, if
+ * that is to be gone beyond, more; n + 1 when all weigh less.  Moves the
+ * candidates such that the prefix comes first, its last one last.
+ */
+static size_t
+prefix_with_mass(const struct weigher *w, struct candidate *c, size_t n,
+    double mass, bool beyond)
+{
+	size_t first = 0, end = n;
+	double before = 0;
+
+	while (end - first > SORT_MAX) {
+		size_t mid = first + part(c + first, end - first);
+		double sum = before;
+
+		for (size_t i = first; i < mid; i++)
+			sum += weight(w, c[i].logit);
+		if (beyond ? sum > mass : sum >= mass) {
+			end = mid;
+		} else {
+			first = mid;
+			before = sum;
+		}
+	}
+	qsort(c + first, end - first, sizeof(*c), compare_candidates);
+	for (; first < end; first++) {
+		before += weight(w, c[first].logit);
+		if (beyond ? before > mass : before >= mass)
+			return first + 1;
+	}
+	/* Sums in another order may differ by a rounding. */
+	return end < n ? end : n + 1;
+}
+
+/* The candidates of top_p out of the whole vocabulary, in any order. */
+static size_t
+select_top_p(const float *logits, size_t best, float top_p,
+    struct sample_scratch *s)
+{
+	const struct weigher w = { (double)logits[best], -INFINITY, 1 };
+	struct candidate *out = s->candidates;
+	size_t n = s->n_vocab;
+	double total = 0;
+
+	memcpy(s->probs, logits, n * sizeof(*logits));
+	kern->softmax(s->probs, n);
+	for (size_t i = 0; i < n; i++)
+		total += (double)s->probs[i];
+	/* The best weighs 1, as in prefix_with_mass. */
+	total /= (double)s->probs[best];
+	for (float reach = TOP_P_REACH;; reach *= 2) {
+		float least = logits[best] - reach;
+		size_t k, prefix;
+
+		k = select_above(logits, n, least, out);
+		prefix = prefix_with_mass(&w, out, k, (double)top_p * total,
+		    false);
+		if (prefix <= k)
+			return prefix;
+		if (k == n || reach > TOP_P_REACH_MAX)
+			return k;
+	}
+}
+
+/* What top_k and top_p leave, in any order. */
+static size_t
+filter_top(const struct sample_params *p, const float *logits, size_t best,
+    struct sample_scratch *s)
+{
+	const struct weigher w = { (double)logits[best], -INFINITY, 1 };
+	struct candidate *out = s->candidates;
+	size_t k = (size_t)p->top_k, n = s->n_vocab, prefix;
+	double total = 0;
+
+	if (p->top_k <= 0 || k >= n)
+		return select_top_p(logits, best, p->top_p, s);
+	select_top(logits, n, k, out);
+	if (p->top_p >= 1)
+		return k;
+	for (size_t i = 0; i < k; i++)
+		total += weight(&w, out[i].logit);
+	prefix = prefix_with_mass(&w, out, k, (double)p->top_p * total, false);
+	return MEM_MIN(prefix, k);
+}
+
+/* ---- the draw ---- */
+
 static uint32_t
-draw_candidate(const struct weigher *w, const struct candidate *c, size_t n,
+draw_candidate(const struct weigher *w, struct candidate *c, size_t n,
     double uniform)
 {
-	double sum = 0, at = 0;
-	size_t i;
+	double sum = 0;
+	size_t prefix;
 
-	for (i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		sum += weight(w, c[i].logit);
-	for (i = 0; i + 1 < n; i++) {
-		at += weight(w, c[i].logit);
-		if (uniform * sum < at)
-			break;
-	}
-	return c[i].token;
+	prefix = prefix_with_mass(w, c, n, uniform * sum, true);
+	return c[MEM_MIN(prefix, n) - 1].token;
 }
 
 /* The same over the whole vocabulary, in the order of ids. */

@@ -5,9 +5,10 @@
     tests/bench/gap.py PREFIX MODEL [CONF]
 
 PREFIX is an installed tree (make install prefix=...), CONF more keys of the
-model's section.  Three loads: 16 clients whose prompts of 120 words have 100
-in common; 8 with nothing in common; 8 streams and one prompt of 4,000 tokens
-that comes in the middle.  Figures only; nothing passes or fails.
+model's section.  The loads: 16 clients whose prompts of 120 words have 100 in
+common; 8 with nothing in common; one that takes the likeliest token, where
+models that never learnt soon go round in circles; 8 streams and one prompt of
+4,000 tokens that comes in the middle.  Figures only; nothing passes or fails.
 """
 import os
 import random
@@ -70,11 +71,18 @@ def serving(d, name, prompts):
     row = d.sql("SELECT sum(prompt_tokens) AS p, sum(cached_tokens) AS c, sum(completion_tokens) AS t FROM "
                 f"(SELECT * FROM requests ORDER BY started_at DESC LIMIT {len(prompts)})")[0]
     first = [s[0] - start for s in seen]
-    gaps = [b - a for s in seen for a, b in zip(s, s[1:])]
     n_distinct = distinct([tokens_of(d, p) for p in prompts])
     print(f"{name}: {row['t'] / (end - start):.1f} tokens/s in all, first token p95 {p95(first):.2f} s, "
-          f"largest gap {max(gaps) * 1000:.0f} ms; prompts {row['p']} tokens, {n_distinct} distinct, "
+          f"prompts {row['p']} tokens, {n_distinct} distinct, "
           f"{row['p'] - row['c']} computed ({(row['p'] - row['c']) / n_distinct:.2f}x)", flush=True)
+
+
+def alone(d, n_tokens):
+    """Tokens a second of one client, from its first one on."""
+    seen = []
+    d.stream("/v1/completions", {"prompt": words("alone", 4) * 8, "max_tokens": n_tokens, "ignore_eos": True,
+                                 "temperature": 0, "logprobs": 0}, lambda e: seen.append(time.monotonic()))
+    print(f"1 client, temperature 0: {(len(seen) - 1) / (seen[-1] - seen[0]):.1f} tokens/s", flush=True)
 
 
 def long_prompt(d, n_streams):
@@ -88,9 +96,10 @@ def long_prompt(d, n_streams):
     stop = threading.Event()
 
     def stream(i):
+        # With logprobs every token is an event, also one that releases no text.
         c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=PATIENCE)
         c.request("POST", "/v1/completions", json.dumps({"prompt": words(f"s {i}", 20), "max_tokens": 4096, "stream":
-                  True, "ignore_eos": True, "temperature": 0.8, "seed": i}), {"Content-Type": "application/json"})
+                  True, "ignore_eos": True, "temperature": 0.8, "seed": i, "logprobs": 0}), {"Content-Type": "application/json"})
         for line in c.getresponse():
             if line.startswith(b"data: {"):
                 seen[i].append(time.monotonic())
@@ -130,7 +139,8 @@ wait_until(lambda: d.sql("SELECT count(*) AS n FROM requests")[0]["n"] == 1)
 common = words("common", 100)
 serving(d, "16 clients, 100 of 120 words in common", [f"{common} {words(i, 20)}" for i in range(16)])
 serving(d, "8 clients, nothing in common", [words(f"own {i}", 120) for i in range(8)])
-long_prompt(d, 8)
+alone(d, 128)
 w = d.json("show", "workers")[0]
-print(f"guessed {w['drafted_tokens']} tokens, {w['accepted_tokens']} rightly; {w['cpu_level']}")
+print(f"guessed {w['drafted_tokens']} tokens, {w['accepted_tokens']} rightly; {w['cpu_level']}", flush=True)
+long_prompt(d, 8)
 d.stop()

@@ -285,6 +285,41 @@ top_p_reaches_as_far_as_it_must(void **state)
 	(void)choose_at(&p, logits, 1);
 }
 
+/* falling() says which token has which rank, so the list needs no sorting. */
+static void
+top_p_draws_as_from_a_sorted_list(void **state)
+{
+	static const float steps[] = { 0, 0.001f, 0.01f, 0.3f };
+	float logits[N];
+
+	for (size_t i = 0; i < 400; i++) {
+		float step = steps[i % 4];
+		struct sample_params p = neutral;
+		double sum = 0, kept = 0, at = 0, u;
+		size_t n = 0, rank = 0;
+
+		p.seed = i;
+		p.top_p = 0.05f + 0.9f * (float)(i % 7) / 7;
+		p.temperature = i % 3 == 0 ? 0.7f : 1;
+		falling(logits, step);
+		for (size_t j = 0; j < N; j++)
+			sum += exp(-(double)step * (double)j);
+		for (double s = 0; s < (double)p.top_p * sum; n++)
+			s += exp(-(double)step * (double)n);
+		for (size_t j = 0; j < n; j++)
+			kept += exp(-(double)step * (double)j /
+			    (double)p.temperature);
+		u = sample_uniform(p.seed, 3) * kept;
+		for (; rank + 1 < n; rank++)
+			if ((at += exp(-(double)step * (double)rank /
+			    (double)p.temperature)) > u)
+				break;
+		/* equal logits rank by id */
+		assert_int_equal(choose_at(&p, logits, 3),
+		    step == 0 ? rank : rank * 7 % N);
+	}
+}
+
 static void
 min_p_is_relative_to_the_best(void **state)
 {
@@ -394,6 +429,7 @@ main(void)
 		cmocka_unit_test(top_k_keeps_k),
 		cmocka_unit_test(top_p_keeps_the_shortest_prefix),
 		cmocka_unit_test(top_p_reaches_as_far_as_it_must),
+		cmocka_unit_test(top_p_draws_as_from_a_sorted_list),
 		cmocka_unit_test(min_p_is_relative_to_the_best),
 		cmocka_unit_test(unsound_logits_are_an_error),
 		cmocka_unit_test(banning_everything_is_a_bad_request),
