@@ -37,11 +37,11 @@ experts_run_init(struct experts_run *e, const struct hparams *h,
 	    n_bytes);
 	e->first = alloc_rows(1, (size_t)h->n_expert + 1, sizeof(size_t),
 	    n_bytes);
-	e->in = alloc_rows(max_rows, h->n_embd, sizeof(float), n_bytes);
-	e->out = alloc_rows(max_rows, h->n_embd, sizeof(float), n_bytes);
 	if (e->probs == NULL || e->chosen == NULL ||
 	    e->chosen_weight == NULL || e->by_expert == NULL ||
-	    e->first == NULL || e->in == NULL || e->out == NULL)
+	    e->first == NULL ||
+	    !rows_new(&e->in, max_rows, h->n_embd, n_bytes) ||
+	    !rows_new(&e->out, max_rows, h->n_embd, n_bytes))
 		return BM_ENOMEM;
 	return 0;
 }
@@ -54,8 +54,8 @@ experts_run_fini(struct experts_run *e)
 	free(e->chosen_weight);
 	free(e->by_expert);
 	free(e->first);
-	free(e->in);
-	free(e->out);
+	free(e->in.p);
+	free(e->out.p);
 	memset(e, 0, sizeof(*e));
 }
 
@@ -117,36 +117,76 @@ group(struct experts_run *e, const struct hparams *h, size_t n_rows)
 	e->first[0] = 0;
 }
 
+/* One expert with its rows. */
+struct part {
+	struct experts_run *e;
+	const struct act_rows *a;
+	unsigned	 forms;
+	const struct rows *x;
+	const struct expert_row *rows;
+	size_t		 n_rows;
+	struct rows	*gate, *up, *y;
+};
+
+/* The expert's row i next to its others, as its products want it. */
+static void
+gather_item(void *arg, size_t i, int thread)
+{
+	struct part *p = arg;
+
+	memcpy(row_at(&p->e->in, i), row_at(p->x, p->rows[i].row),
+	    p->x->n * sizeof(float));
+	act_rows_convert(p->a, p->forms, i);
+}
+
+static void
+gate_outputs(void *arg, size_t first, size_t n)
+{
+	struct part *p = arg;
+
+	for (size_t i = 0; i < p->n_rows; i++) {
+		float *gate = row_at(p->gate, i) + first;
+
+		kern->silu_mul(gate, row_at(p->up, i) + first, gate, n);
+	}
+}
+
+static void
+add_outputs(void *arg, size_t first, size_t n)
+{
+	struct part *p = arg;
+
+	for (size_t i = 0; i < p->n_rows; i++) {
+		const float *from = row_at(&p->e->out, i) + first;
+		float *to = row_at(p->y, p->rows[i].row) + first;
+		float weight = p->rows[i].weight;
+
+		for (size_t j = 0; j < n; j++)
+			to[j] += weight * from[j];
+	}
+}
+
 /* One expert on its rows, added to theirs of y. */
 static void
-run_expert(struct experts_run *e, struct pool *pool,
-    const struct feed_forward *f, const struct hparams *h,
-    struct act_rows *a, const struct rows *x, const struct expert_row *rows,
-    size_t n_rows, struct rows *gate, struct rows *up, struct rows *y)
+run_expert(struct part *part, struct pool *pool, const struct feed_forward *f,
+    struct act_rows *a)
 {
+	struct rows *gate = part->gate, *up = part->up, *in = &part->e->in;
 	const struct product p[] = {
 		{ &f->gate, gate->p, gate->stride },
 		{ &f->up, up->p, up->stride }
 	};
-	size_t n_embd = h->n_embd;
+	const struct product down = { &f->down, part->e->out.p,
+	    part->e->out.stride };
 
-	for (size_t i = 0; i < n_rows; i++)
-		memcpy(e->in + i * n_embd, row_at(x, rows[i].row),
-		    n_embd * sizeof(*e->in));
-	act_rows_set(a, e->in, n_rows, n_embd, n_embd);
-	matmul_many(pool, p, 2, a);
-	for (size_t i = 0; i < n_rows; i++)
-		kern->silu_mul(row_at(gate, i), row_at(up, i),
-		    row_at(gate, i), h->n_ff);
-	act_rows_set(a, gate->p, n_rows, h->n_ff, gate->stride);
-	matmul(pool, &f->down, a, e->out, n_embd);
-	for (size_t i = 0; i < n_rows; i++) {
-		const float *from = e->out + i * n_embd;
-		float *to = row_at(y, rows[i].row);
-
-		for (size_t j = 0; j < n_embd; j++)
-			to[j] += rows[i].weight * from[j];
-	}
+	part->a = a;
+	part->forms = matmul_forms(p, N_ELEMENTS(p), part->n_rows);
+	act_rows_set(a, in->p, part->n_rows, in->n, in->stride);
+	pool_run(pool, part->n_rows, gather_item, part);
+	a->have = part->forms;
+	matmul_then(pool, p, N_ELEMENTS(p), a, gate_outputs, part);
+	act_rows_set(a, gate->p, part->n_rows, gate->n, gate->stride);
+	matmul_then(pool, &down, 1, a, add_outputs, part);
 }
 
 void
@@ -155,6 +195,8 @@ experts_forward(struct experts_run *e, struct pool *pool,
     const struct rows *x, size_t n_rows, struct rows *gate, struct rows *up,
     struct rows *y)
 {
+	struct part part = { .e = e, .x = x, .gate = gate, .up = up, .y = y };
+
 	matmul(pool, &l->router, a, e->probs, h->n_expert);
 	for (size_t i = 0; i < n_rows; i++) {
 		float *probs = e->probs + i * h->n_expert;
@@ -166,10 +208,9 @@ experts_forward(struct experts_run *e, struct pool *pool,
 	}
 	group(e, h, n_rows);
 	for (uint32_t j = 0; j < h->n_expert; j++) {
-		size_t first = e->first[j], n = e->first[j + 1] - first;
-
-		if (n > 0)
-			run_expert(e, pool, &l->experts[j], h, a, x,
-			    e->by_expert + first, n, gate, up, y);
+		part.rows = e->by_expert + e->first[j];
+		part.n_rows = e->first[j + 1] - e->first[j];
+		if (part.n_rows > 0)
+			run_expert(&part, pool, &l->experts[j], a);
 	}
 }

@@ -27,7 +27,7 @@ struct experts_run {
 	float		*chosen_weight;
 	struct expert_row *by_expert;
 	size_t		*first;		/* in by_expert; n_expert + 1 */
-	float		*in, *out;	/* gathered rows */
+	struct rows	 in, out;	/* of one expert */
 };
 
 /* Adds what it allocates to *n_bytes; BM_ENOMEM, then experts_run_fini. */

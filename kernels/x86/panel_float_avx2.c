@@ -14,6 +14,7 @@
 #define CHUNK		256	/* elements: 16 KB of floats */
 #define TILE_COLS_F32	6
 #define AHEAD_BYTES	1024
+#define LATER_BYTES	128	/* a chunk of halves in 64 tiles */
 
 /*
  * Column i's own pointer.  How it was made is hidden from the compiler, which
@@ -26,12 +27,15 @@
 
 #define ADVANCE(i, by)	a##i += by
 
-/* The lines of one chain, of the next tile's column i. */
-#define ASK(i, unused) do {						\
-	_mm_prefetch((const char *)(a##i + next), _MM_HINT_T0);		\
-	_mm_prefetch((const char *)(a##i + next + 16), _MM_HINT_T0);	\
-	_mm_prefetch((const char *)(a##i + next + 32), _MM_HINT_T0);	\
-	_mm_prefetch((const char *)(a##i + next + 48), _MM_HINT_T0);	\
+/* The next tile's line of column i: elements of this many steps. */
+#define ASK(i, unused)							\
+	_mm_prefetch((const char *)(a##i + next), _MM_HINT_T0)
+
+/* The line of the sums, and another where it straddles two. */
+#define ASK_OUT(i, unused) do {						\
+	_mm_prefetch((const char *)(out + i * out_stride), _MM_HINT_T0); \
+	_mm_prefetch((const char *)(out + i * out_stride + 15),		\
+	    _MM_HINT_T0);						\
 } while (0)
 
 /* Element `at` of column i times 16 weights.  As intrinsics the products would
@@ -85,9 +89,17 @@ add_to(float *out, __m256 v)
 	COLUMNS(COLUMN, at);						\
 } while (0)
 
+#define STEPS_4(at) do {						\
+	STEP(at);							\
+	STEP(at + 1);							\
+	STEP(at + 2);							\
+	STEP(at + 3);							\
+} while (0)
+
 /*
  * n columns (a constant, 1..6) of n_k elements; strides in floats.  A chain is
- * unrolled by 8, else the branch that ends it would be guessed wrong.
+ * unrolled by a line of activations, else the branch that ends it would be
+ * guessed wrong.
  */
 ALWAYS_INLINE void
 tile_f32(const int n, const float *w, size_t n_k, const float *act,
@@ -97,24 +109,20 @@ tile_f32(const int n, const float *w, size_t n_k, const float *act,
 	const float *a0, *a1, *a2, *a3, *a4, *a5;
 	size_t next = n * act_stride, left;
 
-	prefetch_columns(out, out_stride * sizeof(*out), n);
+	COLUMNS(ASK_OUT, 0);
 	COLUMNS(POINT, 0);
 	while (n_k > 0) {
 		left = n_k < PANEL_CHAIN ? n_k : PANEL_CHAIN;
 		n_k -= left;
-		COLUMNS(ASK, 0);
 		COLUMNS(ZERO, 0);
-		for (; left >= 8; left -= 8) {
-			STEP(0);
-			STEP(1);
-			STEP(2);
-			STEP(3);
-			STEP(4);
-			STEP(5);
-			STEP(6);
-			STEP(7);
-			w += 8 * PANEL_ROWS;
-			COLUMNS(ADVANCE, 8);
+		for (; left >= 16; left -= 16) {
+			COLUMNS(ASK, 0);
+			STEPS_4(0);
+			STEPS_4(4);
+			STEPS_4(8);
+			STEPS_4(12);
+			w += 16 * PANEL_ROWS;
+			COLUMNS(ADVANCE, 16);
 		}
 		for (; left > 0; left--) {
 			STEP(0);
@@ -141,20 +149,26 @@ TILE(5)
 TILE(6)
 #undef TILE
 
+/* All columns; meanwhile the packed weights at `later` are asked for. */
 static void
-tiles_f32(const float *w, size_t n_k, const float *act, size_t act_stride,
-    size_t n_cols, float *out, size_t out_stride)
+tiles_f32(const float *w, size_t n_k, const uint8_t *later, const float *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
 {
 	static void (*const tiles[])(const float *, size_t, const float *,
 	    size_t, float *, size_t) = { NULL, tile_f32_1, tile_f32_2,
 	    tile_f32_3, tile_f32_4, tile_f32_5, tile_f32_6 };
-	size_t n;
+	size_t n_tiles = (n_cols + TILE_COLS_F32 - 1) / TILE_COLS_F32, n;
+	size_t n_wide = n_cols % n_tiles;	/* by a column */
 
-	for (; n_cols > 0; n_cols -= n) {
-		n = tile_cols(n_cols, TILE_COLS_F32);
-		tiles[n](w, n_k, act, act_stride, out, out_stride);
-		act += n * act_stride;
-		out += n * out_stride;
+	for (n = n_cols / n_tiles; n_tiles > 0; n_tiles--) {
+		size_t k = n + (n_wide > 0);
+
+		n_wide -= n_wide > 0;
+		prefetch(later, LATER_BYTES);
+		later += LATER_BYTES;
+		tiles[k](w, n_k, act, act_stride, out, out_stride);
+		act += k * act_stride;
+		out += k * out_stride;
 	}
 }
 
@@ -214,7 +228,8 @@ four_panels(const int t, const uint8_t *w0, size_t panel_bytes,
 	}
 }
 
-/* Chunk by chunk over a group of panels. */
+/* Chunk by chunk over a group of panels.  While tiles of one run the next is
+ * asked for, which is another panel's and so can't be foreseen. */
 ALWAYS_INLINE void
 group_f32(const int t, const uint8_t *w, size_t element_bytes, size_t n_panels,
     size_t n_in, const float *act, size_t act_stride, size_t n_cols,
@@ -238,7 +253,9 @@ group_f32(const int t, const uint8_t *w, size_t element_bytes, size_t n_panels,
 				_mm256_store_ps(to, load_rows(t, p, 0));
 				_mm256_store_ps(to + 8, load_rows(t, p, 8));
 			}
-			tiles_f32(chunk, n, act + i, act_stride, n_cols,
+			p = j + 1 < n_panels ? p + (n_in - n) * element_bytes :
+			    w + (i + n) * element_bytes;
+			tiles_f32(chunk, n, p, act + i, act_stride, n_cols,
 			    out + j * PANEL_ROWS, out_stride);
 		}
 }

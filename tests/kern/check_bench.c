@@ -242,6 +242,7 @@ bench_matmul(const char *level, enum tensor_type t)
 
 #define PACK_N		2048	/* elements of a row, as a small model has */
 #define PACK_COLS	512
+#define PACK_STRIDE	(PACK_N + 17 * 16)	/* see model/rows.h */
 
 struct pack_bench {
 	struct matrix	 w;
@@ -262,7 +263,7 @@ run_pack(void *arg)
 
 	w.packed = (const char *)w.packed + b->at++ % b->n_copies *
 	    pack_bytes(w.type, w.n_in, w.n_out);
-	matmul(b->pool, &w, &b->a, b->out, w.n_out);
+	matmul(b->pool, &w, &b->a, b->out, PACK_STRIDE);
 }
 
 static const struct ceiling *
@@ -297,7 +298,7 @@ bench_columns(struct pack_bench *b, const char *level)
 	for (i = 0; i < N_ELEMENTS(cols); i++) {
 		b->n_cols = cols[i];
 		/* quantised by the first run only */
-		act_rows_set(&b->a, b->x, cols[i], PACK_N, PACK_N);
+		act_rows_set(&b->a, b->x, cols[i], PACK_N, PACK_STRIDE);
 		/* short runs, of which some go undisturbed */
 		b->w.n_out = cols[i] > 16 ? 512 : n_out;
 		bytes = (double)pack_bytes(b->w.type, PACK_N, b->w.n_out);
@@ -321,7 +322,7 @@ bench_panel(const char *level, enum tensor_type t)
 	    .n_out = N_OUT, .row_bytes = type_row_bytes(t, PACK_N) } };
 	size_t bytes = pack_bytes(t, PACK_N, N_OUT), i;
 	size_t n_copies = TOTAL_BYTES / bytes;
-	float *x = xcalloc(PACK_COLS * PACK_N, sizeof(*x));
+	float *x = xcalloc(PACK_COLS * PACK_STRIDE, sizeof(*x));
 	uint8_t *data = xmalloc(N_OUT * b.w.row_bytes);
 	char *packed = try_aligned((size_t)2 << 20, n_copies * bytes);
 	struct rng r = { 3 };
@@ -331,7 +332,7 @@ bench_panel(const char *level, enum tensor_type t)
 		return;
 	madvise(packed, n_copies * bytes, MADV_HUGEPAGE);
 	fill_blocks(&r, t, data, (size_t)N_OUT * PACK_N, 0, false);
-	fill_floats(&r, SHAPE_RANDOM, x, PACK_COLS * PACK_N);
+	fill_floats(&r, SHAPE_RANDOM, x, PACK_COLS * PACK_STRIDE);
 	b.w.data = data;
 	pack(&b.w, packed);
 	for (i = 1; i < n_copies; i++)
@@ -339,7 +340,7 @@ bench_panel(const char *level, enum tensor_type t)
 	b.w.packed = packed;
 	b.n_copies = n_copies;
 	b.x = x;
-	b.out = xcalloc(PACK_COLS * N_OUT, sizeof(*b.out));
+	b.out = xcalloc(PACK_COLS * PACK_STRIDE, sizeof(*b.out));
 	new_scratch(&b.a, PACK_COLS, PACK_N);
 	bench_columns(&b, level);
 	pool_free(&b.pool);
