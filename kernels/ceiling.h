@@ -40,7 +40,8 @@ struct ceiling_loops {
 };
 
 /*
- * By the loops of the level in force: the best of `runs` runs of half a millisecond for each loop; reading is
+ * By the loops of the level in force: the best of `runs` runs of half a
+ * millisecond for each loop; reading is
  * measured once over read_bytes, which is more than the caches hold, in parts
  * whose median counts.
  */

@@ -11,6 +11,7 @@
 void	 avx512_overlay(struct kern_table *t);
 
 void	 avx512_overlay_ceiling(struct kern_table *t);
+void	 avx512_overlay_panel_float(struct kern_table *t);
 void	 avx512_overlay_panel_q8(struct kern_table *t);
 void	 avx512_overlay_panel_q8k(struct kern_table *t);
 

@@ -25,37 +25,33 @@ struct shape_u8 {
 	size_t	 block_bytes;	/* of a block column */
 };
 
-/* -offset * sum of the activations of the column at `a`. */
-ALWAYS_INLINE rows_i
-start_of(const char *a, const int offset)
-{
-	if (offset == 0)
-		return rows_zero();
-	return rows_mac_i16(rows_zero(), rows_set_words((int16_t)-offset),
-	    a + offsetof(struct act_q8, pair));
-}
-
-#define START(i, a)	sum##i = start_of(a, s.offset)
-
-#define QUAD_COLUMN(i, a) \
-	sum##i = rows_mac_u8(sum##i, w, (a) + quants)
-
-#define QUAD(k) do {							\
-	const size_t quants = offsetof(struct act_q8, q) + 4 * (k);	\
-	rows_i w = rows_load(b->q[k]);					\
-									\
-	COLUMNS(QUAD_COLUMN, act, act_stride);				\
+#define START(i, base, step, times, k) do {				\
+	sum##i = rows_zero();						\
+	if (s.offset != 0)						\
+		ROWS_MAC_I16(sum##i, minus_offset, base, step, times,	\
+		    offsetof(struct act_q8, pair));			\
 } while (0)
 
-#define FLOAT_AT(a, member) \
-	((const float *)(const void *)((a) + offsetof(struct act_q8, member)))
+#define QUAD_COLUMN(i, base, step, times, k)				\
+	ROWS_MAC_U8(sum##i, w, base, step, times,			\
+	    offsetof(struct act_q8, q) + 4 * (k))
 
-#define FINISH(i, a) do {						\
-	acc##i = rows_fma(rows_to_float(sum##i),			\
-	    rows_mul(d, rows_set_f(FLOAT_AT(a, d))), acc##i);		\
-	if (s.has_min)							\
-		acc##i = rows_fma(rows_load_f(b->m),			\
-		    rows_set_f(FLOAT_AT(a, dsum)), acc##i);		\
+#define QUAD(k) do {							\
+	rows_i w = rows_load(b->q[k]);					\
+									\
+	COLUMNS(QUAD_COLUMN, k);					\
+} while (0)
+
+#define FINISH(i, base, step, times, k) do {				\
+	rows_f x;							\
+									\
+	ROWS_SET_F(x, base, step, times, offsetof(struct act_q8, d));	\
+	acc##i = rows_fma(rows_to_float(sum##i), rows_mul(d, x), acc##i); \
+	if (s.has_min) {						\
+		ROWS_SET_F(x, base, step, times,			\
+		    offsetof(struct act_q8, dsum));			\
+		acc##i = rows_fma(rows_load_f(b->m), x, acc##i);	\
+	}								\
 } while (0)
 
 #define LOAD(i, at)	acc##i = rows_load_f(at)
@@ -68,18 +64,19 @@ tile_u8(const int n, const struct shape_u8 s, const struct block_u8 *b,
     size_t n_blocks, const uint8_t *next, const char *act, size_t act_stride,
     float *out, size_t out_stride)
 {
+	const rows_i minus_offset = rows_set_words((int16_t)-s.offset);
+	struct columns c = columns_at(act, act_stride);
 	rows_f EACH_COLUMN(acc);
 	size_t i;
 
-	COLUMNS(LOAD, out, out_stride);
+	OUTPUTS(LOAD);
 	for (i = 0; i < n_blocks; i++, b++) {
 		rows_f d = rows_load_f(b->d);
 		rows_i EACH_COLUMN(sum);
 
-		prefetch_columns(act, act_stride, n);
 		prefetch(next, s.block_bytes);
 		next += s.block_bytes;
-		COLUMNS(START, act, act_stride);
+		COLUMNS(START, 0);
 		QUAD(0);
 		QUAD(1);
 		QUAD(2);
@@ -88,10 +85,10 @@ tile_u8(const int n, const struct shape_u8 s, const struct block_u8 *b,
 		QUAD(5);
 		QUAD(6);
 		QUAD(7);
-		COLUMNS(FINISH, act, act_stride);
-		act += sizeof(struct act_q8);
+		COLUMNS(FINISH, 0);
+		columns_advance(&c, sizeof(struct act_q8));
 	}
-	COLUMNS(STORE, out, out_stride);
+	OUTPUTS(STORE);
 }
 
 #define WALK(name)	name##_u8
@@ -232,12 +229,20 @@ PANEL_KERNEL(q8_0_many, 128, false, 544)
 /* ---- one column, where decoding spends its time: quants go straight from
  * memory to products ---- */
 
+/* -offset * sum of the activations */
+ALWAYS_INLINE rows_i
+start_of(const struct act_q8 *a, const int offset)
+{
+	return rows_mac_i16(rows_zero(), rows_set_words((int16_t)-offset),
+	    a->pair);
+}
+
 /* Low and high nibbles have chains of their own. */
 ALWAYS_INLINE rows_i
 sum_q4_0(const uint8_t *w, const struct act_q8 *a)
 {
 	const rows_i low4 = rows_set_bytes(15);
-	rows_i low = start_of((const char *)a, 8), high = rows_zero(), v;
+	rows_i low = start_of(a, 8), high = rows_zero(), v;
 	size_t k;
 
 	for (k = 0; k < 4; k++, w += 64) {
@@ -252,7 +257,7 @@ sum_q4_0(const uint8_t *w, const struct act_q8 *a)
 ALWAYS_INLINE rows_i
 sum_q8_0(const uint8_t *w, const struct act_q8 *a)
 {
-	rows_i even = start_of((const char *)a, 128), odd = rows_zero();
+	rows_i even = start_of(a, 128), odd = rows_zero();
 	size_t k;
 
 	for (k = 0; k < 8; k += 2, w += 128) {
@@ -303,14 +308,21 @@ PANEL_KERNEL(q4_0, 256)
 PANEL_KERNEL(q8_0, 512)
 #undef PANEL_KERNEL
 
+MANY_COLUMNS(panel_q4_0, TYPE_Q4_0)
+MANY_COLUMNS(panel_q4_1, TYPE_Q4_1)
+MANY_COLUMNS(panel_q5_0, TYPE_Q5_0)
+MANY_COLUMNS(panel_q5_1, TYPE_Q5_1)
+MANY_COLUMNS(panel_mxfp4, TYPE_MXFP4)
+MANY_COLUMNS(panel_q8_0, TYPE_Q8_0)
+
 static void
 overlay_panel_q8(struct kern_table *t)
 {
-	t->panel[TYPE_Q4_0] = panel_q4_0;
-	t->panel[TYPE_Q4_1] = panel_q4_1;
-	t->panel[TYPE_Q5_0] = panel_q5_0;
-	t->panel[TYPE_Q5_1] = panel_q5_1;
-	t->panel[TYPE_MXFP4] = panel_mxfp4;
-	t->panel[TYPE_Q8_0] = panel_q8_0;
+	t->panel[TYPE_Q4_0] = panel_q4_0_dense;
+	t->panel[TYPE_Q4_1] = panel_q4_1_dense;
+	t->panel[TYPE_Q5_0] = panel_q5_0_dense;
+	t->panel[TYPE_Q5_1] = panel_q5_1_dense;
+	t->panel[TYPE_MXFP4] = panel_mxfp4_dense;
+	t->panel[TYPE_Q8_0] = panel_q8_0_dense;
 	t->no_q16 = true;
 }

@@ -33,35 +33,46 @@ struct shape_k {
 	size_t	 block_bytes;	/* of a block column */
 };
 
-#define ZERO(i, q)	part##i = rows_zero()
-#define CLEAR(i, q)	sum##i = rows_zero()
+#define ZERO(i, base, step, times, k)	part##i = rows_zero()
+#define CLEAR(i, base, step, times, k)	sum##i = rows_zero()
 
-#define QUAD_COLUMN(i, q)	part##i = rows_mac_u8(part##i, w, (q) + quad)
+#define QUAD_COLUMN(i, base, step, times, k)				\
+	ROWS_MAC_U8(part##i, w, base, step, times,			\
+	    offsetof(struct act_q8k, q) + 4 * (k))
 
 #define QUAD(k) do {							\
-	const size_t quad = 4 * (k);					\
 	rows_i w = rows_load(quads[k]);					\
 									\
-	COLUMNS(QUAD_COLUMN, q, act_stride);				\
+	COLUMNS(QUAD_COLUMN, k);					\
 } while (0)
 
-#define SCALE(i, q) \
+#define SCALE(i, base, step, times, k) \
 	sum##i = rows_mac_words(sum##i, rows_shuffle(part##i, cut), scale)
 
-#define ADD_PAIR(i, a)	sum##i = rows_mac_i16(sum##i, w, a)
+/* The k-th pair of a block's columns, which the bases have passed. */
+#define ADD_MINS(i, base, step, times, k)				\
+	ROWS_MAC_I16(part##i, w, base, step, times,			\
+	    (long)offsetof(struct act_q8k, sum32) - 256 + 4 * (k))
+#define ADD_OFFSETS(i, base, step, times, k)				\
+	ROWS_MAC_I16(sum##i, w, base, step, times,			\
+	    (long)offsetof(struct act_q8k, sum) - 256 + 4 * (k))
 
-#define FLOAT_D(a) \
-	((const float *)(const void *)((a) + offsetof(struct act_q8k, d)))
-
-#define FINISH(i, a) do {						\
-	acc##i = rows_fma(rows_to_float(sum##i), rows_mul(d,		\
-	    rows_set_f(FLOAT_D(a))), acc##i);				\
-	if (s.has_mins)							\
-		acc##i = rows_fnma(rows_to_float(part##i), rows_mul(dmin, \
-		    rows_set_f(FLOAT_D(a))), acc##i);			\
+#define PAIR(ADD, k) do {						\
+	rows_i w = rows_load(b->pair[k]);				\
+									\
+	COLUMNS(ADD, k);						\
 } while (0)
 
-#define ADD_MIN(i, a)	part##i = rows_mac_i16(part##i, w, a)
+#define FINISH(i, base, step, times, k) do {				\
+	rows_f x;							\
+									\
+	ROWS_SET_F(x, base, step, times,				\
+	    (long)offsetof(struct act_q8k, d) - 256);			\
+	acc##i = rows_fma(rows_to_float(sum##i), rows_mul(d, x), acc##i); \
+	if (s.has_mins)							\
+		acc##i = rows_fnma(rows_to_float(part##i),		\
+		    rows_mul(dmin, x), acc##i);				\
+} while (0)
 
 #define LOAD(i, at)	acc##i = rows_load_f(at)
 #define STORE(i, at)	rows_store_f(at, acc##i)
@@ -81,23 +92,23 @@ tile_k(const int n, const struct shape_k s, const struct block_k *b,
     float *out, size_t out_stride)
 {
 	const rows_i cut = cut_words();
-	size_t i, sub, p;
+	const size_t n_subs = 64 / (size_t)s.sub_quads;
+	struct columns c = columns_at(act, act_stride);
+	size_t i, sub;
 
 	for (i = 0; i < n_blocks; i++, b++) {
-		const size_t n_subs = 64 / (size_t)s.sub_quads;
-		const char *q = act + offsetof(struct act_q8k, q);
 		const uint8_t (*quads)[64] = b->q;
 		rows_i EACH_COLUMN(sum), EACH_COLUMN(part);
 		rows_f EACH_COLUMN(acc), d, dmin;
 
-		COLUMNS(CLEAR, q, act_stride);
+		COLUMNS(CLEAR, 0);
 		for (sub = 0; sub < n_subs; sub++) {
 			rows_i scale = rows_load(b->scale[sub]);
 
 			/* the next weights, a share with each sub-block */
 			prefetch(next, s.block_bytes / n_subs);
 			next += s.block_bytes / n_subs;
-			COLUMNS(ZERO, q, act_stride);
+			COLUMNS(ZERO, 0);
 			QUAD(0);
 			QUAD(1);
 			QUAD(2);
@@ -108,35 +119,32 @@ tile_k(const int n, const struct shape_k s, const struct block_k *b,
 				QUAD(6);
 				QUAD(7);
 			}
-			COLUMNS(SCALE, q, act_stride);
-			q += 4 * s.sub_quads;
+			COLUMNS(SCALE, 0);
 			quads += s.sub_quads;
+			columns_advance(&c, 4 * (size_t)s.sub_quads);
 		}
 		if (s.has_mins) {
-			const char *sums = act + offsetof(struct act_q8k,
-			    sum32);
-
-			COLUMNS(ZERO, q, act_stride);
-			for (p = 0; p < 4; p++, sums += 4) {
-				rows_i w = rows_load(b->pair[p]);
-
-				COLUMNS(ADD_MIN, sums, act_stride);
-			}
+			COLUMNS(ZERO, 0);
+			PAIR(ADD_MINS, 0);
+			PAIR(ADD_MINS, 1);
+			PAIR(ADD_MINS, 2);
+			PAIR(ADD_MINS, 3);
 		} else {
-			const char *sums = act + offsetof(struct act_q8k, sum);
-
-			for (p = 0; p < 8; p++, sums += 4) {
-				rows_i w = rows_load(b->pair[p]);
-
-				COLUMNS(ADD_PAIR, sums, act_stride);
-			}
+			PAIR(ADD_OFFSETS, 0);
+			PAIR(ADD_OFFSETS, 1);
+			PAIR(ADD_OFFSETS, 2);
+			PAIR(ADD_OFFSETS, 3);
+			PAIR(ADD_OFFSETS, 4);
+			PAIR(ADD_OFFSETS, 5);
+			PAIR(ADD_OFFSETS, 6);
+			PAIR(ADD_OFFSETS, 7);
 		}
 		d = rows_load_f(b->d);
 		dmin = rows_load_f(b->dmin);
-		COLUMNS(LOAD, out, out_stride);
-		COLUMNS(FINISH, act, act_stride);
-		COLUMNS(STORE, out, out_stride);
-		act += sizeof(struct act_q8k);
+		OUTPUTS(LOAD);
+		COLUMNS(FINISH, 0);
+		OUTPUTS(STORE);
+		columns_advance(&c, sizeof(struct act_q8k) - 256);
 	}
 }
 
@@ -377,10 +385,14 @@ panel_q4_k(const void *w, size_t n_panels, size_t n_in, const void *act,
 		    out, out_stride);
 }
 
+MANY_COLUMNS(panel_q4_k, TYPE_Q4_K)
+MANY_COLUMNS(panel_q5_k, TYPE_Q5_K)
+MANY_COLUMNS(panel_q6_k, TYPE_Q6_K)
+
 static void
 overlay_panel_q8k(struct kern_table *t)
 {
-	t->panel[TYPE_Q4_K] = panel_q4_k;
-	t->panel[TYPE_Q5_K] = panel_q5_k;
-	t->panel[TYPE_Q6_K] = panel_q6_k;
+	t->panel[TYPE_Q4_K] = panel_q4_k_dense;
+	t->panel[TYPE_Q5_K] = panel_q5_k_dense;
+	t->panel[TYPE_Q6_K] = panel_q6_k_dense;
 }

@@ -126,8 +126,29 @@ rows_shuffle(rows_i v, rows_i pick)
 	return _mm512_shuffle_epi8(v, pick);
 }
 
-/* sum + w[0..3] a[0..3] of each row, the four signed bytes at `a` for all
- * rows, w unsigned. */
+/*
+ * Of a column's activations, at base + step * times + offset, which the same
+ * for all rows; base is a number, times 1, 2, 4 or 8, and offset a constant.
+ * The compiler is told neither the sum nor that memory is read: it would keep
+ * dozens of addresses, on the stack; and none of its stores go there.
+ *
+ * sum += w[0..3] a[0..3] of each row, w unsigned, the bytes a signed
+ */
+#define ROWS_MAC_U8(sum, w, base, step, times, offset)			\
+	__asm__("vpdpbusd %c4(%2,%3," #times ")%{1to16%}, %1, %0"	\
+	    : "+v" (sum) : "v" (w), "r" (base), "r" (step), "i" (offset))
+
+/* sum += w[0] a[0] + w[1] a[1] of each row, in words */
+#define ROWS_MAC_I16(sum, w, base, step, times, offset)		\
+	__asm__("vpdpwssd %c4(%2,%3," #times ")%{1to16%}, %1, %0"	\
+	    : "+v" (sum) : "v" (w), "r" (base), "r" (step), "i" (offset))
+
+/* to = a float */
+#define ROWS_SET_F(to, base, step, times, offset)			\
+	__asm__("vbroadcastss %c3(%1,%2," #times "), %0"		\
+	    : "=v" (to) : "r" (base), "r" (step), "i" (offset))
+
+/* The same with an address. */
 ROWS_OP rows_i
 rows_mac_u8(rows_i sum, rows_i w, const void *a)
 {
@@ -136,7 +157,6 @@ rows_mac_u8(rows_i sum, rows_i w, const void *a)
 	return sum;
 }
 
-/* sum + w[0] a[0] + w[1] a[1] of each row, the two words at `a` for all. */
 ROWS_OP rows_i
 rows_mac_i16(rows_i sum, rows_i w, const void *a)
 {
@@ -145,7 +165,7 @@ rows_mac_i16(rows_i sum, rows_i w, const void *a)
 	return sum;
 }
 
-/* The same with words of each row. */
+/* sum + w[0] a[0] + w[1] a[1] of each row, in words */
 ROWS_OP rows_i
 rows_mac_words(rows_i sum, rows_i w, rows_i a)
 {
@@ -162,6 +182,28 @@ ROWS_OP void
 rows_store_f(float *p, rows_f v)
 {
 	_mm512_storeu_ps(p, v);
+}
+
+ROWS_OP rows_f
+rows_zero_f(void)
+{
+	return _mm512_setzero_ps();
+}
+
+ROWS_OP rows_f
+rows_add_f(rows_f a, rows_f b)
+{
+	return _mm512_add_ps(a, b);
+}
+
+/* 16 bfloat16. */
+ROWS_OP rows_f
+rows_load_bf16(const void *p)
+{
+	__m256i h = _mm256_loadu_si256((const __m256i *)p);
+
+	return _mm512_castsi512_ps(_mm512_slli_epi32(
+	    _mm512_cvtepu16_epi32(h), 16));
 }
 
 /* 16 halves. */

@@ -132,6 +132,33 @@ rows_shuffle(rows_i v, rows_i pick)
 	return (rows_i)EACH_HALF_2(_mm256_shuffle_epi8, v, pick);
 }
 
+#define ROWS_BROADCAST(to, base, step, times, offset)			\
+	__asm__("vpbroadcastd %c3(%1,%2," #times "), %0"		\
+	    : "=x" (to) : "r" (base), "r" (step), "i" (offset))
+
+#define ROWS_MAC_U8(sum, w, base, step, times, offset) do {		\
+	__m256i rows_x;							\
+									\
+	ROWS_BROADCAST(rows_x, base, step, times, offset);		\
+	(sum).lo = _mm256_dpbusd_avx_epi32((sum).lo, (w).lo, rows_x);	\
+	(sum).hi = _mm256_dpbusd_avx_epi32((sum).hi, (w).hi, rows_x);	\
+} while (0)
+
+#define ROWS_MAC_I16(sum, w, base, step, times, offset) do {		\
+	__m256i rows_x;							\
+									\
+	ROWS_BROADCAST(rows_x, base, step, times, offset);		\
+	(sum).lo = _mm256_dpwssd_avx_epi32((sum).lo, (w).lo, rows_x);	\
+	(sum).hi = _mm256_dpwssd_avx_epi32((sum).hi, (w).hi, rows_x);	\
+} while (0)
+
+#define ROWS_SET_F(to, base, step, times, offset) do {			\
+	__m256 rows_x;							\
+									\
+	ROWS_BROADCAST(rows_x, base, step, times, offset);		\
+	(to).lo = (to).hi = rows_x;					\
+} while (0)
+
 ROWS_OP __m256i
 rows_broadcast(const void *p)
 {
