@@ -84,6 +84,8 @@ typedef void (*kern_panel_fn)(const void *w, size_t n_panels, size_t n_in,
     const void *act, size_t act_stride, size_t n_cols, float *out,
     size_t out_stride);
 
+struct attend_tile;		/* attend.h */
+
 struct kern_table {
 	kern_dot_fn	 dot[TYPE_LIMIT];
 	kern_unpack_fn	 unpack[TYPE_LIMIT];

@@ -33,13 +33,14 @@ void	 attend_free(struct attend **a);
  * may be set by several threads at once. */
 void	 attend_set_row(struct attend *a, size_t i, const struct kv_seq *seq,
 	    uint32_t pos);
-/* From now on row `to` attends as row `from` did; it won't be put again. */
+/* From now on row `to` attends as row `from` did; it won't be put again, and
+ * there are fewer rows. */
 void	 attend_move_row(struct attend *a, size_t from, size_t to);
 /* Turn a row's q and k by its position, in place, and store k and v.  Rows
  * may be put by several threads at once. */
 void	 attend_put_row(struct attend *a, uint32_t layer, size_t i, float *q,
 	    float *k, const float *v);
-/* out[row] of rows 0 .. n_rows - 1, over the pool. */
+/* out[row] of rows 0 .. n_rows - 1, over the pool; the layers in order. */
 void	 attend_rows(struct attend *a, uint32_t layer, size_t n_rows,
 	    const struct rows *q, struct rows *out);
 

@@ -33,11 +33,11 @@ struct page {
 TAILQ_HEAD(page_list, page);
 
 struct kv_pool {
-	uint16_t	*data;
+	struct kv_shape	 shape;
+	uint8_t		*data;
 	size_t		 n_bytes;
-	size_t		 head_size;	/* elements of K, or V, of one head */
-	size_t		 page_size;	/* elements */
-	uint32_t	 n_head_kv;
+	size_t		 head_bytes;	/* of a page */
+	size_t		 page_bytes;
 	struct page	*pages;
 	struct page_list blank;
 	struct page_list kept;
@@ -47,15 +47,12 @@ struct kv_pool {
 	struct kv_index	*index;		/* NULL: nothing is kept */
 };
 
-/* Elements of a page; 0 when that is more than the machine can address. */
-static size_t
-page_elements(uint32_t n_layer, uint32_t n_head_kv, uint32_t head_dim)
+size_t
+kv_shape_page_bytes(const struct kv_shape *s)
 {
-	size_t n;
+	size_t n = attend_head_bytes(s->form, s->head_dim);
 
-	if (!size_mul((size_t)KV_PAGE * 2, head_dim, &n) ||
-	    !size_mul(n, n_head_kv, &n) || !size_mul(n, n_layer, &n) ||
-	    n > SIZE_MAX / sizeof(uint16_t))
+	if (!size_mul(n, s->n_head_kv, &n) || !size_mul(n, s->n_layer, &n))
 		return 0;
 	return n;
 }
@@ -81,21 +78,21 @@ map_pages(struct kv_pool *p, struct cause *cause)
 }
 
 int
-kv_pool_new(uint32_t n_layer, uint32_t n_head_kv, uint32_t head_dim,
-    size_t n_pages, struct kv_pool **out, struct cause *cause)
+kv_pool_new(const struct kv_shape *shape, size_t n_pages,
+    struct kv_pool **out, struct cause *cause)
 {
-	size_t page = page_elements(n_layer, n_head_kv, head_dim), n_bytes;
+	size_t page_bytes = kv_shape_page_bytes(shape), n_bytes;
 	struct kv_pool *p;
 	int r;
 
-	if (page == 0 || n_pages == 0 || n_pages > UINT32_MAX ||
-	    !size_mul(page * sizeof(uint16_t), n_pages, &n_bytes))
+	if (page_bytes == 0 || n_pages == 0 || n_pages > UINT32_MAX ||
+	    !size_mul(page_bytes, n_pages, &n_bytes))
 		return cause_set(cause, BM_ELIMIT,
 		    "a KV cache of %zu pages can't be addressed", n_pages);
 	p = xcalloc(1, sizeof(*p));
-	p->head_size = (size_t)KV_PAGE * head_dim;
-	p->page_size = page;
-	p->n_head_kv = n_head_kv;
+	p->shape = *shape;
+	p->head_bytes = attend_head_bytes(shape->form, shape->head_dim);
+	p->page_bytes = page_bytes;
 	p->n_pages = n_pages;
 	p->n_bytes = n_bytes;
 	if ((r = map_pages(p, cause)) != 0) {
@@ -145,7 +142,13 @@ kv_pool_n_free(const struct kv_pool *p)
 size_t
 kv_page_bytes(const struct kv_pool *p)
 {
-	return p->page_size * sizeof(uint16_t);
+	return p->page_bytes;
+}
+
+const struct kv_shape *
+kv_pool_shape(const struct kv_pool *p)
+{
+	return &p->shape;
 }
 
 /* ---- pages ---- */
@@ -347,22 +350,14 @@ kv_seq_copy(struct kv_pool *p, struct kv_seq *s, uint32_t page,
 
 	assert(n_tokens > s->n_tokens && at < s->n_pages);
 	assert(p->pages[own].n_owners == 1 && !kv_index_has(p->index, own));
-	memcpy(p->data + own * p->page_size, p->data + page * p->page_size,
-	    p->page_size * sizeof(*p->data));
+	memcpy(p->data + own * p->page_bytes, p->data + page * p->page_bytes,
+	    p->page_bytes);
 	s->n_tokens = n_tokens;
 }
 
-uint16_t *
-kv_keys(const struct kv_pool *p, uint32_t page, uint32_t layer, uint32_t head)
+uint8_t *
+kv_head(const struct kv_pool *p, uint32_t layer, uint32_t head)
 {
-	size_t row = (size_t)layer * p->n_head_kv + head;
-
-	return p->data + page * p->page_size + row * 2 * p->head_size;
-}
-
-uint16_t *
-kv_values(const struct kv_pool *p, uint32_t page, uint32_t layer,
-    uint32_t head)
-{
-	return kv_keys(p, page, layer, head) + p->head_size;
+	return p->data + ((size_t)layer * p->shape.n_head_kv + head) *
+	    p->head_bytes;
 }

@@ -9,8 +9,8 @@
  * prefixes remembers what full pages hold, also after their last owner, until
  * it needs them for something else.
  *
- * Layout of a page, per layer and key/value head: K as [position][head_dim],
- * then V likewise, in half precision.
+ * A page holds what each layer and key/value head keeps of its positions, head
+ * by head; in what form, the kernels say (kernels/attend.h).
  */
 
 #include <stdbool.h>
@@ -18,8 +18,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "kernels/attend.h"
 
-#define KV_PAGE 32		/* positions */
+#define KV_PAGE ATTEND_PAGE	/* positions */
 
 struct kv_pool;
 
@@ -31,10 +32,19 @@ struct kv_seq {
 	size_t		 n_shared;	/* pages that others can find */
 };
 
+struct kv_shape {
+	enum attend_form form;
+	uint32_t	 n_layer;
+	uint32_t	 n_head_kv;
+	uint32_t	 head_dim;
+};
+
+/* Of a page; 0 when that is more than the machine can address. */
+size_t	 kv_shape_page_bytes(const struct kv_shape *shape);
+
 /* Address space for n_pages; memory is touched as pages are used. */
-int	 kv_pool_new(uint32_t n_layer, uint32_t n_head_kv, uint32_t head_dim,
-	    size_t n_pages, struct kv_pool **out, struct cause *cause)
-	    BM_MUST_CHECK;
+int	 kv_pool_new(const struct kv_shape *shape, size_t n_pages,
+	    struct kv_pool **out, struct cause *cause) BM_MUST_CHECK;
 void	 kv_pool_free(struct kv_pool **p);
 /* From now on prefixes are kept; before the first sequence. */
 int	 kv_pool_keep(struct kv_pool *p, struct cause *cause) BM_MUST_CHECK;
@@ -42,6 +52,7 @@ size_t	 kv_pool_n_pages(const struct kv_pool *p);
 /* Those without owners, kept ones among them. */
 size_t	 kv_pool_n_free(const struct kv_pool *p);
 size_t	 kv_page_bytes(const struct kv_pool *p);
+const struct kv_shape *kv_pool_shape(const struct kv_pool *p);
 
 /* Room for n_tokens positions in all: 0, or BM_ENOMEM when there are too few
  * free pages (nothing is taken then). */
@@ -76,10 +87,7 @@ uint32_t kv_seq_nearest(const struct kv_pool *p, const struct kv_seq *s,
 void	 kv_seq_copy(struct kv_pool *p, struct kv_seq *s, uint32_t page,
 	    uint32_t n_tokens);
 
-/* Keys (values) of one head at position 0 of a page: KV_PAGE rows. */
-uint16_t *kv_keys(const struct kv_pool *p, uint32_t page, uint32_t layer,
-	    uint32_t head);
-uint16_t *kv_values(const struct kv_pool *p, uint32_t page, uint32_t layer,
-	    uint32_t head);
+/* What a head keeps of page 0; of later ones it is kv_page_bytes further. */
+uint8_t	*kv_head(const struct kv_pool *p, uint32_t layer, uint32_t head);
 
 #endif

@@ -87,8 +87,6 @@ describe(struct model *m)
 	d->n_expert = h->n_expert;
 	d->n_expert_used = h->n_expert_used;
 	d->pooling = h->pooling;
-	d->kv_bytes_per_token = (uint64_t)h->n_layer * h->n_head_kv *
-	    h->head_dim * 2 * sizeof(uint16_t);
 }
 
 static int
@@ -161,6 +159,13 @@ const struct model_desc *
 model_desc(const struct model *m)
 {
 	return &m->desc;
+}
+
+struct kv_shape
+model_kv_shape(const struct model *m, enum attend_form form)
+{
+	return (struct kv_shape){ form, m->h.n_layer, m->h.n_head_kv,
+	    m->h.head_dim };
 }
 
 const struct gguf *

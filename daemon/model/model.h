@@ -44,7 +44,6 @@ struct model_desc {
 	uint32_t	 pooling;	/* <arch>.pooling_type: 0 none, 1 mean,
 					 * 2 first token, 3 last token */
 	float		 bits_per_weight;
-	uint64_t	 kv_bytes_per_token;
 };
 
 struct batch_row {
@@ -71,6 +70,9 @@ int	 model_open(struct gguf **g, struct model **out, struct cause *cause)
 void	 model_free(struct model **m);
 
 const struct model_desc	*model_desc(const struct model *m);
+/* What its KV cache looks like. */
+struct kv_shape		 model_kv_shape(const struct model *m,
+			    enum attend_form form);
 const struct gguf	*model_gguf(const struct model *m);
 /* NULL when the file has none, or one of a kind we can't do. */
 const struct tokenizer	*model_tokenizer(const struct model *m);

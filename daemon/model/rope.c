@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "kernels/kernels.h"
 
 #define YARN_BETA_FAST	32.0
 #define YARN_BETA_SLOW	1.0
@@ -78,14 +79,6 @@ void
 rope_rotate(const struct rope *r, const float *cos_sin, float *x,
     size_t n_heads, size_t head_dim)
 {
-	const float *c = cos_sin, *s = cos_sin + r->n_pairs;
-
-	for (size_t h = 0; h < n_heads; h++, x += head_dim) {
-		for (uint32_t i = 0; i < r->n_pairs; i++) {
-			float a = x[2 * i], b = x[2 * i + 1];
-
-			x[2 * i] = a * c[i] - b * s[i];
-			x[2 * i + 1] = a * s[i] + b * c[i];
-		}
-	}
+	for (size_t h = 0; h < n_heads; h++, x += head_dim)
+		kern->rope_pairs(cos_sin, x, r->n_pairs);
 }

@@ -340,7 +340,7 @@ send_answer(struct bench *b)
 	    .pp_madds = need.layer_madds + need.output_madds / m->n_prompt,
 	    .tg_madds = need.layer_madds + need.output_madds,
 	    .tg_bytes = need.bytes + n_read *
-	    (double)model_desc(b->l->model)->kv_bytes_per_token };
+	    (double)kv_page_bytes(b->kv) / KV_PAGE };
 
 	for (size_t i = 0; i < m->batches.n; i++)
 		rates[i] = (float)median(b, SERIES_DECODE + i);
@@ -402,6 +402,7 @@ prepare(struct bench *b, struct cause *cause)
 {
 	const struct msg_bench *m = b->m;
 	const struct model_desc *d = model_desc(b->l->model);
+	struct kv_shape kv = model_kv_shape(b->l->model, ATTEND_F16);
 	size_t max_rows = MEM_MAX((size_t)CHUNK, b->max_batch), n_logits;
 	size_t n_pages = pages_of(m->n_prompt) + b->max_batch *
 	    pages_of((size_t)m->n_context + m->n_generate);
@@ -409,9 +410,9 @@ prepare(struct bench *b, struct cause *cause)
 
 	b->n_vocab = d->n_vocab;
 	b->total = count_tokens(b);
-	if ((r = kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim, n_pages,
-	    &b->kv, cause)) != 0 || (r = model_run_new(b->l->model,
-	    b->l->pool, b->kv, max_rows, &b->run, cause)) != 0)
+	if ((r = kv_pool_new(&kv, n_pages, &b->kv, cause)) != 0 ||
+	    (r = model_run_new(b->l->model, b->l->pool, b->kv, max_rows,
+	    &b->run, cause)) != 0)
 		return r;
 	b->seqs = xcalloc(b->max_batch, sizeof(*b->seqs));
 	b->rows = xcalloc(max_rows, sizeof(*b->rows));

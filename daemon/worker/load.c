@@ -109,7 +109,8 @@ static size_t
 choose_pages(struct loaded *l, const struct msg_model *m)
 {
 	const struct model_desc *d = model_desc(l->model);
-	uint64_t page_bytes = d->kv_bytes_per_token * KV_PAGE;
+	struct kv_shape kv = model_kv_shape(l->model, ATTEND_F16);
+	uint64_t page_bytes = MEM_MAX(kv_shape_page_bytes(&kv), (size_t)1);
 	uint64_t budget = m->kv_bytes != 0 ? m->kv_bytes :
 	    granted_memory_bytes() / KV_MEMORY_SHARE;
 	size_t n_pages = (size_t)(budget / page_bytes), all;
@@ -201,7 +202,7 @@ static int
 load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
     struct cause *cause)
 {
-	const struct model_desc *d = model_desc(l->model);
+	struct kv_shape kv = model_kv_shape(l->model, ATTEND_F16);
 	size_t n_pages = choose_pages(l, m);
 	struct engine_conf conf = { .model = l->model, .chat = l->chat,
 	    .n_ctx = l->n_ctx, .n_parallel = l->n_parallel,
@@ -213,8 +214,7 @@ load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
 	conf.no_prefixes = prefixes != NULL && strcmp(prefixes, "0") == 0;
 
 	if ((r = pool_new(&l->pool, l->n_threads, cause)) != 0 ||
-	    (r = kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim, n_pages,
-	    &l->kv, cause)) != 0)
+	    (r = kv_pool_new(&kv, n_pages, &l->kv, cause)) != 0)
 		return r;
 	conf.pool = l->pool;
 	conf.kv = l->kv;
@@ -323,7 +323,7 @@ load_info(const struct loaded *l, struct msg_model_info *out)
 	out->weight_bytes = d->weight_bytes;
 	out->shared_bytes = d->shared_bytes;
 	out->kv_bytes = kv_pool_n_pages(l->kv) * kv_page_bytes(l->kv);
-	out->kv_bytes_per_token = d->kv_bytes_per_token;
+	out->kv_bytes_per_token = kv_page_bytes(l->kv) / KV_PAGE;
 	out->scratch_bytes = engine_scratch_bytes(l->engine);
 	out->n_threads = (uint32_t)l->n_threads;
 	out->n_parallel = l->n_parallel;

@@ -48,6 +48,7 @@ void		 ref_table_dot(struct kern_table *t);
 void		 ref_table_unpack(struct kern_table *t);
 void		 ref_table_quant(struct kern_table *t);
 void		 ref_table_panel(struct kern_table *t);
+void		 ref_table_attend(struct kern_table *t);
 void		 ref_table_vec(struct kern_table *t);
 
 #endif

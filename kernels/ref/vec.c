@@ -108,4 +108,5 @@ ref_table(struct kern_table *t)
 	ref_table_quant(t);
 	ref_table_panel(t);
 	ref_table_vec(t);
+	ref_table_attend(t);
 }

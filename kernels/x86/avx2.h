@@ -10,6 +10,7 @@
 /* Overlay the entries this level has. */
 void	 avx2_overlay(struct kern_table *t);
 
+void	 avx2_overlay_attend(struct kern_table *t);
 void	 avx2_overlay_ceiling(struct kern_table *t);
 void	 avx2_overlay_float(struct kern_table *t);
 void	 avx2_overlay_panel_float(struct kern_table *t);

@@ -7,6 +7,7 @@
 void
 avx2_overlay(struct kern_table *t)
 {
+	avx2_overlay_attend(t);
 	avx2_overlay_ceiling(t);
 	avx2_overlay_float(t);
 	avx2_overlay_panel_float(t);

@@ -83,6 +83,9 @@ bool	 check_rms_norm(struct check *c);
 bool	 check_softmax(struct check *c);
 bool	 check_silu_mul(struct check *c);
 bool	 check_argmax(struct check *c);
+bool	 check_rope_pairs(struct check *c);
+bool	 check_attend_f16(struct check *c);
+bool	 check_attend_q8_0(struct check *c);
 /* Products of matrices at the level in force. */
 bool	 check_matmul_type(struct check *c, enum tensor_type t);
 bool	 check_matmul_blas(struct check *c);

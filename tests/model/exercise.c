@@ -104,6 +104,7 @@ use_weights(const struct model *m, struct cause *cause)
 {
 	static struct pool *pool;
 	const struct model_desc *d = model_desc(m);
+	struct kv_shape shape = model_kv_shape(m, ATTEND_F16);
 	struct kv_pool *kv = NULL;
 	struct model_run *run = NULL;
 	struct kv_seq seq = { 0 };
@@ -114,7 +115,7 @@ use_weights(const struct model *m, struct cause *cause)
 
 	if (pool == NULL && (rc = pool_new(&pool, 1, cause)) < 0)
 		return rc;
-	rc = kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim, 2, &kv, cause);
+	rc = kv_pool_new(&shape, 2, &kv, cause);
 	if (rc == 0)
 		rc = model_run_new(m, pool, kv, N_ROWS, &run, cause);
 	if (rc == 0 && kv_seq_reserve(kv, &seq, N_ROWS) == 0) {

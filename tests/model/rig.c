@@ -19,17 +19,18 @@ rig_open(struct rig *r, const char *path, int n_threads, size_t n_tokens)
 {
 	struct gguf *g = open_gguf(path);
 	const struct model_desc *d;
+	struct kv_shape kv;
 	struct cause cause = { 0 };
 
 	memset(r, 0, sizeof(*r));
 	if (model_open(&g, &r->model, &cause) != 0)
 		fail_msg("%s: %s", path, cause.text);
 	d = model_desc(r->model);
+	kv = model_kv_shape(r->model, ATTEND_F16);
 	r->n_vocab = d->n_vocab;
 	r->n_embd = d->n_embd;
 	if (pool_new(&r->pool, n_threads, &cause) != 0 ||
-	    kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim,
-	    n_tokens / KV_PAGE + 16, &r->kv, &cause) != 0 ||
+	    kv_pool_new(&kv, n_tokens / KV_PAGE + 16, &r->kv, &cause) != 0 ||
 	    model_run_new(r->model, r->pool, r->kv, n_tokens, &r->run,
 	    &cause) != 0)
 		fail_msg("%s: %s", path, cause.text);

@@ -108,7 +108,7 @@ still_clock(void)
 static void
 bench_open(struct bench *b, size_t n_pages, bool no_prefixes)
 {
-	const struct model_desc *d = model_desc(model);
+	struct kv_shape shape = model_kv_shape(model, ATTEND_F16);
 	struct engine_conf conf = { .model = model,
 	    .chat = chat_form_find(slice_of("")),
 	    .n_ctx = (uint32_t)MEM_MIN(n_pages * KV_PAGE, (size_t)N_CTX),
@@ -119,8 +119,7 @@ bench_open(struct bench *b, size_t n_pages, bool no_prefixes)
 
 	memset(b, 0, sizeof(*b));
 	assert_int_equal(pool_new(&b->pool, 2, &cause), 0);
-	assert_int_equal(kv_pool_new(d->n_layer, d->n_head_kv, d->head_dim,
-	    n_pages, &b->kv, &cause), 0);
+	assert_int_equal(kv_pool_new(&shape, n_pages, &b->kv, &cause), 0);
 	conf.pool = b->pool;
 	conf.kv = b->kv;
 	assert_int_equal(engine_new(&conf, &b->e, &cause), 0);
