@@ -41,9 +41,8 @@ struct ceiling_loops {
 
 /*
  * By the loops of the level in force: the best of `runs` runs of half a
- * millisecond for each loop; reading is
- * measured once over read_bytes, which is more than the caches hold, in parts
- * whose median counts.
+ * millisecond for each loop; reading is measured once over read_bytes, which is
+ * more than the caches hold, in parts whose median counts.
  */
 int	 ceiling_measure(struct pool *pool, size_t read_bytes, int runs,
 	    struct ceiling *out, struct cause *cause) BM_MUST_CHECK;

@@ -2,7 +2,7 @@
 /*
  * CPU features.  An instruction set counts only when the system saves its
  * registers over a context switch as well: CPUID says what the silicon has,
- * XGETBV what the kernel switched on.
+ * XGETBV what the kernel switched on.  On Arm the kernel says both at once.
  */
 #include "config.h"
 
@@ -57,6 +57,25 @@ cpu_flags(void)
 	if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
 	    (a & LEAF7_1_AVX_VNNI))
 		flags |= CPU_AVX_VNNI;
+	return flags;
+}
+
+#elif defined(__aarch64__)
+
+#include <sys/auxv.h>
+
+unsigned
+cpu_flags(void)
+{
+	unsigned long has = getauxval(AT_HWCAP), has2 = getauxval(AT_HWCAP2);
+	unsigned flags = 0;
+
+	if (has & HWCAP_ASIMD)
+		flags |= CPU_NEON;
+	if (has & HWCAP_ASIMDDP)
+		flags |= CPU_DOTPROD;
+	if (has2 & HWCAP2_I8MM)
+		flags |= CPU_I8MM;
 	return flags;
 }
 

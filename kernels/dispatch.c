@@ -15,6 +15,13 @@
 #include "base/mem.h"
 #include "kernels/cpu.h"
 #include "kernels/ref/ref.h"
+#ifdef KERNELS_ARM
+#include "kernels/arm/arm.h"
+#else
+#define neon_overlay NULL
+#define dotprod_overlay NULL
+#define i8mm_overlay NULL
+#endif
 #ifdef KERNELS_AVX2
 #include "kernels/x86/avx2.h"
 #else
@@ -42,6 +49,9 @@ static const struct level levels[] = {
 	{ "avx2", CPU_AVX2, avx2_overlay },
 	{ "avxvnni", CPU_AVX2 | CPU_AVX_VNNI, avxvnni_overlay },
 	{ "avx512", CPU_AVX2 | CPU_AVX512, avx512_overlay },
+	{ "neon", CPU_NEON, neon_overlay },
+	{ "dotprod", CPU_NEON | CPU_DOTPROD, dotprod_overlay },
+	{ "i8mm", CPU_NEON | CPU_DOTPROD | CPU_I8MM, i8mm_overlay },
 };
 
 /* Every entry of the table, by name and place. */

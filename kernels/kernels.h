@@ -93,6 +93,8 @@ struct kern_table {
 	/* Panels take activations as ACT_Q8 where they would want them widened
 	 * to ACT_Q16, having products of bytes; the results are the same. */
 	bool		 no_q16;
+	/* The same for ACT_SM8 and ACT_SM8K: the quants alone will do. */
+	bool		 no_sm;
 	struct ceiling_loops ceiling;
 #define K(name, ret, args, what) ret (*name) args;
 #include "kernels/kernels.def"
@@ -104,8 +106,8 @@ extern const struct kern_table *kern;
 
 /*
  * Choose the level: the best the machine has, or the one named by the
- * environment variable BIGMODEL_CPU ("ref", "avx2", "avxvnni", "avx512").  A
- * level the machine lacks is an error.
+ * environment variable BIGMODEL_CPU ("ref", "avx2"...: dispatch.c).  A level
+ * the machine lacks is an error.
  */
 int		 kern_init(struct cause *cause) BM_MUST_CHECK;
 /* As kern_init, for a level by name (tests). */

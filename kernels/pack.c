@@ -58,7 +58,10 @@ pack_act(enum tensor_type t, size_t n_rows)
 {
 	enum act_form form = n_rows == 1 ? layouts[t].one : layouts[t].many;
 
-	return form == ACT_Q16 && kern->no_q16 ? ACT_Q8 : form;
+	if ((form == ACT_Q16 && kern->no_q16) ||
+	    (form == ACT_SM8 && kern->no_sm))
+		return ACT_Q8;
+	return form == ACT_SM8K && kern->no_sm ? ACT_Q8K : form;
 }
 
 size_t

@@ -20,6 +20,7 @@ struct check {
 	const struct kern_table	*ref;
 	const struct kern_table	*now;	/* the level under test */
 	uint64_t		 seed;	/* of the run */
+	bool			 is_quick;	/* fewer inputs will do */
 	/* what is being tried, for the report */
 	char			 what[128];
 	char			 why[256];	/* "" while all is well */

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_KERNELS_ARM_UNPACK_ARM_H
+#define BM_KERNELS_ARM_UNPACK_ARM_H
+
+/*
+ * Block columns of packed weights (pack.h) taken apart: quants become signed
+ * bytes with their offset subtracted, scales become what a tile multiplies
+ * with.  A function per type, which puts one block column to a place in a
+ * chunk; put_octet() is the level's.
+ */
+
+#include <stdbool.h>
+
+#include "kernels/arm/common_neon.h"
+#include "kernels/half.h"
+#include "kernels/pack.h"
+#include "kernels/ref/ref.h"
+
+/* A k-quad is 4 elements of all rows, an octet 8. */
+#define CHUNK_QUADS	64
+#define CHUNK_BLOCKS	8	/* of 32; but one of 256 */
+
+/*
+ * 256 elements of 16 rows.  Quants are apart for each half of the rows, 32
+ * bytes a quad, in the order the level's step() wants them.
+ */
+struct chunk {
+	int8_t	 q[2][CHUNK_QUADS][32];
+	float	 d[CHUNK_BLOCKS][PANEL_ROWS];
+	float	 m[CHUNK_BLOCKS][PANEL_ROWS];	/* x = d q + m; or dmin */
+	int32_t	 scale[16][PANEL_ROWS];		/* of sub-blocks */
+	int16_t	 min[16][PANEL_ROWS];
+};
+
+/* Put two quads, of rows 4g..4g+3, to their place; quad is even. */
+ALWAYS_INLINE void put_octet(struct chunk *c, size_t quad, size_t g,
+    int8x16_t first, int8x16_t second);
+
+/* 16 halves at p to floats. */
+ALWAYS_INLINE void
+put_scales(const uint8_t *p, float *out)
+{
+	size_t i;
+
+	for (i = 0; i < PANEL_ROWS; i += 4)
+		vst1q_f32(out + i, load_f16(p + 2 * i));
+}
+
+/* 2^(e - 128) of 16 exponents: see e8m0_half_to_f32. */
+ALWAYS_INLINE void
+put_scales_e8m0(const uint8_t *p, float *out)
+{
+	size_t i;
+
+	for (i = 0; i < PANEL_ROWS; i++)
+		out[i] = e8m0_half_to_f32(p[i]);
+}
+
+ALWAYS_INLINE int8x16_t
+low_nibbles(uint8x16_t v)
+{
+	return vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(15)));
+}
+
+ALWAYS_INLINE int8x16_t
+high_nibbles(uint8x16_t v)
+{
+	return vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
+}
+
+/* The values of 16 codes. */
+ALWAYS_INLINE int8x16_t
+look_up(const int8x16_t values, int8x16_t codes)
+{
+	return vqtbl1q_s8(values, vreinterpretq_u8_s8(codes));
+}
+
+/*
+ * n_units units at w: their low nibbles are quads from `quad` on, their high
+ * nibbles n_units further.
+ */
+ALWAYS_INLINE void
+put_nibbles(const uint8_t *w, size_t n_units, const int8x16_t values,
+    struct chunk *c, size_t quad)
+{
+	size_t u, g;
+
+	for (u = 0; u < n_units; u += 2)
+		for (g = 0; g < 4; g++) {
+			uint8x16_t v0 = vld1q_u8(w + 64 * u + 16 * g);
+			uint8x16_t v1 = vld1q_u8(w + 64 * u + 64 + 16 * g);
+
+			put_octet(c, quad + u, g,
+			    look_up(values, low_nibbles(v0)),
+			    look_up(values, low_nibbles(v1)));
+			put_octet(c, quad + n_units + u, g,
+			    look_up(values, high_nibbles(v0)),
+			    look_up(values, high_nibbles(v1)));
+		}
+}
+
+/* ---- blocks of 32: i is the block in the chunk ---- */
+
+/* first, first + 1... */
+ALWAYS_INLINE int8x16_t
+values_from(int first)
+{
+	const int8_t v[16] = {
+		0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	};
+
+	return vaddq_s8(vld1q_s8(v), vdupq_n_s8((int8_t)first));
+}
+
+ALWAYS_INLINE void
+unpack_q4_0(const uint8_t *w, struct chunk *c, size_t i)
+{
+	put_nibbles(w, 4, values_from(-8), c, 8 * i);
+	put_scales(w + 256, c->d[i]);
+}
+
+ALWAYS_INLINE void
+unpack_q4_1(const uint8_t *w, struct chunk *c, size_t i)
+{
+	put_nibbles(w, 4, values_from(0), c, 8 * i);
+	put_scales(w + 256, c->d[i]);
+	put_scales(w + 288, c->m[i]);
+}
+
+ALWAYS_INLINE void
+unpack_iq4_nl(const uint8_t *w, struct chunk *c, size_t i)
+{
+	put_nibbles(w, 4, vld1q_s8(ref_iq4_values), c, 8 * i);
+	put_scales(w + 256, c->d[i]);
+}
+
+ALWAYS_INLINE void
+unpack_mxfp4(const uint8_t *w, struct chunk *c, size_t i)
+{
+	put_nibbles(w, 4, vld1q_s8(ref_mxfp4_values), c, 8 * i);
+	put_scales_e8m0(w + 256, c->d[i]);
+}
+
+/* 16 where bit 4k + (element of the quad) of a row's word is set. */
+ALWAYS_INLINE int8x16_t
+fifth_bits(uint8x16_t words, size_t k)
+{
+	static const uint8_t first[16] = {
+		0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12
+	};
+	uint8x16_t byte = vqtbl1q_u8(words, vaddq_u8(vld1q_u8(first),
+	    vdupq_n_u8((uint8_t)(k / 2))));
+	uint8x16_t bit = vreinterpretq_u8_u32(vdupq_n_u32(k % 2 == 0 ?
+	    0x08040201 : 0x80402010));
+
+	return vreinterpretq_s8_u8(vandq_u8(vtstq_u8(byte, bit),
+	    vdupq_n_u8(16)));
+}
+
+/* The quants of Q5_0 and Q5_1, with an offset added. */
+ALWAYS_INLINE void
+put_five_bits(const uint8_t *w, int offset, struct chunk *c, size_t quad)
+{
+	const int8x16_t values = values_from(offset);
+	size_t u, g;
+
+	for (g = 0; g < 4; g++) {
+		uint8x16_t fifth = vld1q_u8(w + 256 + 16 * g);
+
+		for (u = 0; u < 4; u += 2) {
+			uint8x16_t v0 = vld1q_u8(w + 64 * u + 16 * g);
+			uint8x16_t v1 = vld1q_u8(w + 64 * u + 64 + 16 * g);
+
+			put_octet(c, quad + u, g,
+			    vaddq_s8(look_up(values, low_nibbles(v0)),
+			    fifth_bits(fifth, u)),
+			    vaddq_s8(look_up(values, low_nibbles(v1)),
+			    fifth_bits(fifth, u + 1)));
+			put_octet(c, quad + u + 4, g,
+			    vaddq_s8(look_up(values, high_nibbles(v0)),
+			    fifth_bits(fifth, u + 4)),
+			    vaddq_s8(look_up(values, high_nibbles(v1)),
+			    fifth_bits(fifth, u + 5)));
+		}
+	}
+}
+
+ALWAYS_INLINE void
+unpack_q5_0(const uint8_t *w, struct chunk *c, size_t i)
+{
+	put_five_bits(w, -16, c, 8 * i);
+	put_scales(w + 320, c->d[i]);
+}
+
+ALWAYS_INLINE void
+unpack_q5_1(const uint8_t *w, struct chunk *c, size_t i)
+{
+	put_five_bits(w, 0, c, 8 * i);
+	put_scales(w + 320, c->d[i]);
+	put_scales(w + 352, c->m[i]);
+}
+
+ALWAYS_INLINE void
+unpack_q8_0(const uint8_t *w, struct chunk *c, size_t i)
+{
+	const int8_t *q = (const int8_t *)w;
+	size_t u, g;
+
+	for (u = 0; u < 8; u += 2)
+		for (g = 0; g < 4; g++)
+			put_octet(c, 8 * i + u, g,
+			    vld1q_s8(q + 64 * u + 16 * g),
+			    vld1q_s8(q + 64 * u + 64 + 16 * g));
+	put_scales(w + 512, c->d[i]);
+}
+
+/* ---- blocks of 256, one to a chunk ---- */
+
+/* The packed scales and mins of Q4_K and Q5_K, then d and dmin. */
+ALWAYS_INLINE void
+put_scales_k4(const uint8_t *w, struct chunk *c)
+{
+	const uint32x4_t low6 = vdupq_n_u32(63), low4 = vdupq_n_u32(15);
+	const uint32x4_t bits45 = vdupq_n_u32(0x30);
+	uint32x4_t x, y, z, scale, min;
+	size_t g, s;
+
+	for (g = 0; g < PANEL_ROWS; g += 4) {
+		x = vreinterpretq_u32_u8(vld1q_u8(w + 4 * g));
+		y = vreinterpretq_u32_u8(vld1q_u8(w + 64 + 4 * g));
+		z = vreinterpretq_u32_u8(vld1q_u8(w + 128 + 4 * g));
+		for (s = 0; s < 4; s++) {
+			vst1q_s32(c->scale[s] + g, vreinterpretq_s32_u32(
+			    vandq_u32(x, low6)));
+			vst1_s16(c->min[s] + g, vreinterpret_s16_u16(
+			    vmovn_u32(vandq_u32(y, low6))));
+			scale = vorrq_u32(vandq_u32(z, low4),
+			    vandq_u32(vshrq_n_u32(x, 2), bits45));
+			min = vorrq_u32(vandq_u32(vshrq_n_u32(z, 4), low4),
+			    vandq_u32(vshrq_n_u32(y, 2), bits45));
+			vst1q_s32(c->scale[s + 4] + g,
+			    vreinterpretq_s32_u32(scale));
+			vst1_s16(c->min[s + 4] + g, vreinterpret_s16_u16(
+			    vmovn_u32(min)));
+			x = vshrq_n_u32(x, 8);
+			y = vshrq_n_u32(y, 8);
+			z = vshrq_n_u32(z, 8);
+		}
+	}
+	put_scales(w + 192, c->d[0]);
+	put_scales(w + 224, c->m[0]);
+}
+
+ALWAYS_INLINE void
+unpack_q4_k(const uint8_t *w, struct chunk *c, size_t i)
+{
+	size_t p;
+
+	for (p = 0; p < 4; p++)
+		put_nibbles(w + 512 * p, 8, values_from(0), c, 16 * p);
+	put_scales_k4(w + 2048, c);
+}
+
+/* q with bit n of h as its fifth. */
+ALWAYS_INLINE int8x16_t
+with_bit(int8x16_t q, uint8x16_t h, int n)
+{
+	uint8x16_t bit = vshlq_u8(h, vdupq_n_s8((int8_t)(4 - n)));
+
+	return vorrq_s8(q, vreinterpretq_s8_u8(vandq_u8(bit,
+	    vdupq_n_u8(16))));
+}
+
+/* Bit 4 of sub-block s is bit s of the byte at the same place in the block. */
+ALWAYS_INLINE void
+unpack_q5_k(const uint8_t *w, struct chunk *c, size_t i)
+{
+	size_t k, g;
+	int p;
+
+	for (k = 0; k < 8; k += 2)
+		for (g = 0; g < 4; g++) {
+			const uint8_t *at = w + 64 * k + 16 * g;
+			uint8x16_t h0 = vld1q_u8(at + 2048);
+			uint8x16_t h1 = vld1q_u8(at + 2048 + 64);
+
+			for (p = 0; p < 4; p++, at += 512) {
+				size_t quad = 16 * (size_t)p + k;
+				uint8x16_t v0 = vld1q_u8(at);
+				uint8x16_t v1 = vld1q_u8(at + 64);
+
+				put_octet(c, quad, g,
+				    with_bit(low_nibbles(v0), h0, 2 * p),
+				    with_bit(low_nibbles(v1), h1, 2 * p));
+				put_octet(c, quad + 8, g,
+				    with_bit(high_nibbles(v0), h0, 2 * p + 1),
+				    with_bit(high_nibbles(v1), h1,
+				    2 * p + 1));
+			}
+		}
+	put_scales_k4(w + 2560, c);
+}
+
+/* q - 32 with bits 2n and 2n + 1 of h as the fifth and sixth of q. */
+ALWAYS_INLINE int8x16_t
+join_q6(int8x16_t q, uint8x16_t h, int n)
+{
+	uint8x16_t bits = vshlq_u8(h, vdupq_n_s8((int8_t)(4 - 2 * n)));
+
+	return vsubq_s8(vorrq_s8(q, vreinterpretq_s8_u8(vandq_u8(bits,
+	    vdupq_n_u8(0x30)))), vdupq_n_s8(32));
+}
+
+/* 16 scales with sign, a byte each. */
+ALWAYS_INLINE void
+put_signed_scales(const uint8_t *w, struct chunk *c)
+{
+	size_t u, g, s;
+
+	for (u = 0; u < 4; u++)
+		for (g = 0; g < PANEL_ROWS; g += 4) {
+			int32x4_t v = vreinterpretq_s32_u8(vld1q_u8(w +
+			    64 * u + 4 * g));
+
+			for (s = 4; s-- > 0;) {
+				vst1q_s32(c->scale[4 * u + s] + g,
+				    vshrq_n_s32(v, 24));
+				v = vshlq_n_s32(v, 8);
+			}
+		}
+}
+
+/* A half of 128 elements is four quarters: two in the low nibbles, two in the
+ * high ones, with their upper bits in two bits each of the same 32 bytes. */
+ALWAYS_INLINE void
+unpack_q6_k(const uint8_t *w, struct chunk *c, size_t i)
+{
+	size_t half, k, g, quad;
+
+	for (half = 0; half < 2; half++)
+		for (k = 0; k < 8; k += 2)
+			for (g = 0; g < 4; g++) {
+				const uint8_t *l = w + 1024 * half + 64 * k +
+				    16 * g;
+				const uint8_t *h = w + 2048 + 512 * half +
+				    64 * k + 16 * g;
+				uint8x16_t a0 = vld1q_u8(l);
+				uint8x16_t a1 = vld1q_u8(l + 64);
+				uint8x16_t b0 = vld1q_u8(l + 512);
+				uint8x16_t b1 = vld1q_u8(l + 512 + 64);
+				uint8x16_t h0 = vld1q_u8(h);
+				uint8x16_t h1 = vld1q_u8(h + 64);
+
+				quad = 32 * half + k;
+				put_octet(c, quad, g,
+				    join_q6(low_nibbles(a0), h0, 0),
+				    join_q6(low_nibbles(a1), h1, 0));
+				put_octet(c, quad + 8, g,
+				    join_q6(low_nibbles(b0), h0, 1),
+				    join_q6(low_nibbles(b1), h1, 1));
+				put_octet(c, quad + 16, g,
+				    join_q6(high_nibbles(a0), h0, 2),
+				    join_q6(high_nibbles(a1), h1, 2));
+				put_octet(c, quad + 24, g,
+				    join_q6(high_nibbles(b0), h0, 3),
+				    join_q6(high_nibbles(b1), h1, 3));
+			}
+	put_signed_scales(w + 3072, c);
+	put_scales(w + 3328, c->d[0]);
+}
+
+/* Scales of 6 bits: four in a word of nibbles, two in a half of pairs. */
+ALWAYS_INLINE void
+unpack_iq4_xs(const uint8_t *w, struct chunk *c, size_t i)
+{
+	const int32x4_t low4 = vdupq_n_s32(15), bits45 = vdupq_n_s32(0x30);
+	size_t s, g;
+
+	for (s = 0; s < 8; s++)
+		put_nibbles(w + 256 * s, 4, vld1q_s8(ref_iq4_values), c, 8 * s);
+	for (g = 0; g < PANEL_ROWS; g += 4) {
+		int32x4_t low = vreinterpretq_s32_u8(vld1q_u8(w + 2048 +
+		    4 * g));
+		int32x4_t high = vreinterpretq_s32_u32(vshll_n_u16(
+		    vreinterpret_u16_u8(vld1_u8(w + 2112 + 2 * g)), 4));
+
+		for (s = 0; s < 8; s++) {
+			vst1q_s32(c->scale[s] + g, vsubq_s32(vorrq_s32(
+			    vandq_s32(low, low4), vandq_s32(high, bits45)),
+			    vdupq_n_s32(32)));
+			low = vshrq_n_s32(low, 4);
+			high = vshrq_n_s32(high, 2);
+		}
+	}
+	put_scales(w + 2144, c->d[0]);
+}
+
+#endif
