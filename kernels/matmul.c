@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "kernels/now.h"
 #include "kernels/pack.h"
 
 #define TILE_BYTES	16384	/* of rows of weights: half of a small L1 */
@@ -267,6 +268,7 @@ some_outputs(const struct job *j, const struct product *p, size_t i,
 {
 	size_t n = j->item_panels * PANEL_ROWS;
 
+	kern_now = type_info(p->w->type)->name;
 	*from = i * n;
 	n = MEM_MIN(n, p->w->n_out - *from);
 	if (p->w->packed != NULL)

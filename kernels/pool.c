@@ -33,6 +33,7 @@
 #include "base/clock.h"
 #include "base/granted.h"
 #include "base/mem.h"
+#include "kernels/now.h"
 
 #define SPIN_NS		UINT64_C(30000)
 #define SPIN_BATCH	64	/* pauses between two looks at the clock */
@@ -59,6 +60,7 @@ struct pool {
 	int			 n_threads;
 	bool			 spin;
 	struct thread		*threads;	/* the caller's is the first */
+	_Atomic uint64_t	*beats;		/* or NULL */
 
 	_Alignas(CACHE_LINE)
 	_Atomic uint32_t	 done;		/* futex: the caller waits */
@@ -69,6 +71,8 @@ struct pool {
 	_Atomic uint32_t	 n_sleeping;
 	_Atomic uint32_t	 stop;
 };
+
+_Thread_local const char *kern_now = "";
 
 static void
 futex_wait(_Atomic uint32_t *word, uint32_t expected)
@@ -147,6 +151,7 @@ work(struct pool *p, int index)
 	for (; take(p, index, &first, &some); taken += some)
 		for (i = first; i < first + some; i++)
 			p->fn(p->arg, p->base + i, index);
+	kern_now = "";
 	if (taken == 0)
 		return;
 	n = p->n;
@@ -251,6 +256,8 @@ pool_run(struct pool *p, size_t n, pool_fn fn, void *arg)
 {
 	size_t i, part;
 
+	if (p->beats != NULL)
+		atomic_fetch_add_explicit(p->beats, 1, memory_order_relaxed);
 	if (p->n_threads == 1 || n <= 1) {
 		for (i = 0; i < n; i++)
 			fn(arg, i, 0);
@@ -260,6 +267,12 @@ pool_run(struct pool *p, size_t n, pool_fn fn, void *arg)
 		part = MEM_MIN(n - i, (size_t)MAX_ITEMS);
 		run_part(p, i, (uint32_t)part, fn, arg);
 	}
+}
+
+void
+pool_set_beats(struct pool *p, _Atomic uint64_t *beats)
+{
+	p->beats = beats;
 }
 
 static void

@@ -11,6 +11,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -24,6 +25,8 @@ int	 pool_new(struct pool **out, int n_threads, struct cause *cause)
 	    BM_MUST_CHECK;
 void	 pool_free(struct pool **pool);
 int	 pool_n_threads(const struct pool *pool);
+/* Every run adds to *beats, which shows from outside that work goes on. */
+void	 pool_set_beats(struct pool *pool, _Atomic uint64_t *beats);
 /* Calls fn for every i below n and returns when all are done. */
 void	 pool_run(struct pool *pool, size_t n, pool_fn fn, void *arg);
 

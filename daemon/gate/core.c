@@ -102,6 +102,8 @@ detach(struct gate *g, struct request *r, bool worker_has_ended)
 	if (!is_run)
 		return;
 	g->n_running--;
+	if (r->is_suspect)
+		w->has_suspect = false;
 	if (worker_has_ended || w->chan == NULL) {
 		w->n_running--;
 		return;
@@ -305,6 +307,7 @@ start(struct gate *g, struct gate_worker *w, struct request *r)
 	if (r->kind == REQUEST_GENERATE) {
 		w->n_running++;
 		g->n_running++;
+		w->has_suspect = r->is_suspect;
 		variants_bind(r, w->variant);
 	}
 	if (r->dispatched_ns == 0) {
@@ -341,8 +344,10 @@ lose(struct gate *g, struct gate_worker *w, struct request *r)
 {
 	TAILQ_REMOVE(&w->running, r, entry);
 	r->worker = NULL;
-	if (r->kind == REQUEST_GENERATE)
+	if (r->kind == REQUEST_GENERATE) {
 		g->n_running--;
+		suspects_detain(r, w->id);
+	}
 	sched_enqueue(r->on_model, r);
 	g->n_queued++;
 	g->stats->retries_total++;
@@ -357,6 +362,7 @@ core_worker_lost(struct gate *g, struct gate_worker *w)
 	struct request *r;
 
 	w->is_ready = false;
+	w->has_suspect = false;
 	map_fini(&w->ending);
 	map_init(&w->ending);
 	if (m != NULL)
@@ -501,6 +507,8 @@ core_frame(struct gate *g, struct gate_worker *w, const struct frame *f)
 	} else if (f->type == MSG_OUT && msg_get_out(f->body, &out) == 0) {
 		hold(r);
 		on_out(g, r, &out);
+		if (!r->is_over)
+			suspects_progress(g, r);
 		/* Between two looks of core_deadlines. */
 		if (!r->is_over && r->deadline_ns != 0 &&
 		    clock_now_ns() >= r->deadline_ns)
@@ -567,9 +575,9 @@ core_model_end(struct gate *g, struct gate_model *m, int code,
 }
 
 void
-core_strand(struct gate *g, struct request *r)
+core_fail(struct gate *g, struct request *r, int code, const char *text)
 {
-	request_fail(g, r, BM_EWORKER, "the variant it began on is gone", 0);
+	request_fail(g, r, code, text, 0);
 }
 
 void

@@ -35,8 +35,9 @@ void	 core_model_end(struct gate *g, struct gate_model *m, int code,
 /* A frame of a worker about a request. */
 void	 core_frame(struct gate *g, struct gate_worker *w,
 	    const struct frame *f);
-/* End one whose variant will have no worker any more. */
-void	 core_strand(struct gate *g, struct request *r);
+/* End it with an error. */
+void	 core_fail(struct gate *g, struct request *r, int code,
+	    const char *text);
 /* The live request of that uuid, or NULL. */
 struct request	*core_find_uuid(const struct gate *g, const char *uuid);
 /* End everything there is. */
@@ -67,6 +68,19 @@ void	 workers_assign(struct gate *g, struct gate_worker *w,
 /* A new link; an old one ends first. */
 void	 workers_link(struct gate *g, const struct msg_peer *m, int fd);
 void	 workers_gone(struct gate *g, struct gate_worker *w);
+
+/* The link to the worker is as good as gone. */
+void	 workers_unlink(struct gate *g, struct gate_worker *w);
+
+/* ---- suspects.c ---- */
+
+/* Its worker is lost: it waits until the master has told why. */
+void	 suspects_detain(struct request *r, uint32_t worker);
+void	 suspects_death(struct gate *g, const struct msg_worker_died *d);
+/* Let go those whom nobody told about. */
+void	 suspects_tick(struct gate *g, uint64_t now_ns);
+/* Tokens of r came: is it cleared now? */
+void	 suspects_progress(struct gate *g, struct request *r);
 
 /* ---- variants.c ---- */
 

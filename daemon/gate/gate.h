@@ -64,6 +64,7 @@ struct gate_worker {
 	struct gate_variant *variant;	/* NULL while model is */
 	char		 state[16];	/* as the master says */
 	bool		 is_held;	/* drained by an operator */
+	bool		 has_suspect;	/* runs one request alone */
 	bool		 is_ready;	/* linked and MODEL_INFO received */
 	uint32_t	 n_running;
 	uint32_t	 n_parallel;

@@ -326,6 +326,12 @@ master_frame(struct chan *c, const struct frame *f, void *arg)
 		on_worker_state(g, &m);
 		return;
 	}
+	case MSG_WORKER_DIED: {
+		GET(worker_died);
+		suspects_death(g, &m);
+		links_check_idle(g);
+		return;
+	}
 	case MSG_WORKER_GONE: {
 		GET(worker_gone);
 		on_worker_word(g, m.worker, true);
@@ -440,6 +446,7 @@ links_tick(struct gate *g, uint64_t now_ns)
 	if (g->leave_ns != 0 && now_ns >= g->leave_ns)
 		leave(g);
 	core_deadlines(g, now_ns);
+	suspects_tick(g, now_ns);
 	TAILQ_FOREACH(m, &g->models, entry)
 		links_tell_load(g, m, now_ns);
 	if (g->drain_seq != 0)

@@ -102,6 +102,12 @@ struct request {
 	size_t		 cap_generated;
 	struct buf	 output;	/* text delivered, for the log */
 	unsigned	 n_retries;
+	uint32_t	 detained_by;	/* worker whose death is not told */
+					/* yet; 0: none */
+	uint64_t	 detained_until_ns;
+	unsigned	 n_crashes;	/* it was at work in */
+	bool		 is_suspect;	/* runs alone until it got further */
+	size_t		 crashed_at;	/* n_generated then */
 	bool		 is_abandoned;
 	bool		 is_cancelled;
 	int64_t		 arrived_unix_ms;

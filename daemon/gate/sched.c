@@ -52,7 +52,8 @@ can_take(const struct gate_worker *w, const struct gate_model *m,
 {
 	return w->model == m && (v == NULL || w->variant == v) &&
 	    w->is_ready && !w->is_draining && !w->is_held &&
-	    (!needs_slot || w->n_running < w->n_parallel);
+	    (!needs_slot || (w->n_running < w->n_parallel &&
+	    !w->has_suspect));
 }
 
 struct gate_worker *
@@ -71,7 +72,7 @@ sched_worker(const struct worker_list *workers, const struct gate_model *m,
 
 /* Where r may go now. */
 static struct gate_worker *
-worker_for(const struct worker_list *workers, const struct gate_model *m,
+any_for(const struct worker_list *workers, const struct gate_model *m,
     const struct request *r)
 {
 	const struct gate_variant *v = m->active, *other = m->canary;
@@ -86,6 +87,19 @@ worker_for(const struct worker_list *workers, const struct gate_model *m,
 	if (other != NULL && sched_worker(workers, m, v, false) == NULL)
 		v = other;
 	return sched_worker(workers, m, v, true);
+}
+
+static struct gate_worker *
+worker_for(const struct worker_list *workers, const struct gate_model *m,
+    const struct request *r)
+{
+	struct gate_worker *w;
+
+	if (r->detained_by != 0)
+		return NULL;
+	w = any_for(workers, m, r);
+	/* The least busy one: if that is not idle, none is. */
+	return r->is_suspect && w != NULL && w->n_running > 0 ? NULL : w;
 }
 
 struct request *

@@ -139,7 +139,8 @@ end_stranded(struct gate *g, struct gate_model *m, struct gate_variant *v)
 
 	TAILQ_FOREACH_SAFE(r, &m->queue, entry, next)
 		if (r->variant == v && r->n_generated > 0) {
-			core_strand(g, r);
+			core_fail(g, r, BM_EWORKER,
+			    "the variant it began on is gone");
 			break;	/* others may have ended with it */
 		}
 }

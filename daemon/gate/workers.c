@@ -61,8 +61,8 @@ workers_get(struct gate *g, uint32_t id)
 	return w;
 }
 
-static void
-worker_unlink(struct gate *g, struct gate_worker *w)
+void
+workers_unlink(struct gate *g, struct gate_worker *w)
 {
 	struct chan *c = w->chan;
 
@@ -77,7 +77,7 @@ worker_unlink(struct gate *g, struct gate_worker *w)
 void
 workers_gone(struct gate *g, struct gate_worker *w)
 {
-	worker_unlink(g, w);
+	workers_unlink(g, w);
 	TAILQ_REMOVE(&g->workers, w, entry);
 	map_fini(&w->ending);
 	free(w->variant_name);
@@ -198,7 +198,7 @@ worker_close(struct chan *c, int err, void *arg)
 	if (!w->is_draining && !g->is_draining &&
 	    (w->model == NULL || !w->model->is_going))
 		g->stats->workers_lost_total++;
-	worker_unlink(g, w);
+	workers_unlink(g, w);
 	links_check_idle(g);
 }
 
@@ -210,7 +210,7 @@ workers_link(struct gate *g, const struct msg_peer *m, int fd)
 {
 	struct gate_worker *w = workers_get(g, m->worker);
 
-	worker_unlink(g, w);
+	workers_unlink(g, w);
 	workers_assign(g, w, m->model, m->variant);
 	w->is_draining = w->was_idle = false;
 	w->drafted_tokens = w->accepted_tokens = 0;

@@ -115,11 +115,14 @@ note_crash(struct child *c, const char *why)
 static void
 report_crash(struct child *c)
 {
-	char name[32], how[96], next[64] = "";
+	char name[32], how[640], next[64] = "";
 	char kind[32];
 	uint64_t now_ns = clock_now_ns();
 
 	status_text(c->status, how, sizeof(how));
+	if (c->role == R_WORKER)
+		health_end(c, WIFSIGNALED(c->status) ? WTERMSIG(c->status) :
+		    0, how + strlen(how), sizeof(how) - strlen(how));
 	if (c->sup.state == SUP_BACKOFF)
 		snprintf(next, sizeof(next), "; starts again in %.0f ms",
 		    clock_ms_between(now_ns, c->sup.wake_ns));
@@ -414,6 +417,7 @@ start_talking(struct child *c, int fd)
 	c->chan = chan_new(m->loop, fd, R_MASTER, c->role, &handler, c);
 	child_send_conf(c);
 	if (c->role == R_WORKER) {
+		health_begin(c);
 		if (give_model(c))
 			sup_loading(&c->sup);
 		return;

@@ -13,6 +13,7 @@
  *	master_main.c	loop, signals, timer
  *	children.c	one process: start, frames, end
  *	models.c	models: settle
+ *	health.c	signs of life, and of death
  *	workers.c	how many processes a variant has
  *	variants.c	the files a model has
  *	swap.c		from one variant to another, and back
@@ -43,9 +44,19 @@ struct child_log;
 struct ev_loop;
 struct master;
 struct model;
+struct pulse;
 
 /* The variant that `load` and the configuration name. */
 #define VARIANT_BASE "base"
+
+/* The signs of life of a worker, as last looked at. */
+struct health {
+	struct pulse	*pulse;		/* NULL: there is none */
+	uint64_t	 beats;
+	uint64_t	 looked_ns;
+	unsigned	 n_silent;	/* looks in a row without a beat */
+	bool		 is_hung;	/* killed for it */
+};
 
 struct child {
 	struct master	*master;
@@ -62,6 +73,7 @@ struct child {
 	struct model	*model;
 	struct variant	*variant;
 	uint32_t	 generation;	/* of the model's settings */
+	struct health	 health;
 	bool		 is_held;	/* drained by an operator */
 	bool		 is_surplus;	/* to be drained, ended, forgotten */
 	bool		 is_idle;	/* the gate has nothing on it */
@@ -244,6 +256,15 @@ void	 workers_settle(struct master *m, struct model *model);
 bool	 workers_end(struct master *m, struct model *model);
 /* Give those that refused their model another chance. */
 void	 workers_retry(struct model *model);
+
+/* ---- health.c ---- */
+/* A new process: give it a page for its pulse. */
+void	 health_begin(struct child *c);
+/* Kill it if it hangs. */
+void	 health_look(struct child *c, uint64_t now_ns);
+uint64_t health_wake_ns(const struct child *c);
+/* It is dead: tell the gate, and what it did last into text ("" if unknown). */
+void	 health_end(struct child *c, int signal, char *text, size_t size);
 
 /* ---- variants.c ---- */
 struct variant *variant_add(struct model *model, const char *name,

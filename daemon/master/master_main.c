@@ -77,8 +77,10 @@ tick(struct master *m)
 	struct child *c = NULL;
 	uint64_t now_ns = clock_now_ns();
 
-	while ((c = child_next(m, c)) != NULL)
+	while ((c = child_next(m, c)) != NULL) {
+		health_look(c, now_ns);
 		child_act(c, sup_tick(&c->sup, now_ns));
+	}
 }
 
 static uint64_t
@@ -90,7 +92,8 @@ next_wake_ns(struct master *m)
 	struct child *c = NULL;
 
 	while ((c = child_next(m, c)) != NULL)
-		wake = MEM_MIN(wake, c->sup.wake_ns);
+		wake = MEM_MIN(wake, MEM_MIN(c->sup.wake_ns,
+		    health_wake_ns(c)));
 	TAILQ_FOREACH(model, &m->models, entry) {
 		if (model->is_going && !model->is_idle)
 			wake = MEM_MIN(wake, model->going_until_ns);

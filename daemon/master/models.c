@@ -14,6 +14,7 @@
 #include "base/granted.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pulse.h"
 #include "base/str.h"
 #include "master/master.h"
 
@@ -323,6 +324,7 @@ models_free(struct master *m)
 
 	while ((model = TAILQ_FIRST(&m->models)) != NULL) {
 		while ((w = TAILQ_FIRST(&model->workers)) != NULL) {
+			pulse_free(&w->health.pulse);
 			chan_free(&w->chan);
 			TAILQ_REMOVE(&model->workers, w, entry);
 			free(w);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/pulse.h"
 #include "master/master.h"
 
 static bool
@@ -171,6 +172,7 @@ settle_each(struct master *m, struct model *model)
 		tell_worker(w);
 		if (w->is_surplus && !w->sup.has_process) {
 			tell_worker_gone(w);
+			pulse_free(&w->health.pulse);
 			chan_free(&w->chan);
 			TAILQ_REMOVE(&model->workers, w, entry);
 			store_release(model, w->variant);

@@ -23,6 +23,7 @@
 #include "worker/plan.h"
 
 struct engine;
+struct pulse;
 
 /* m is a struct msg_X of that type: STARTED, OUT or ENDED. */
 typedef void (*engine_send_fn)(void *link, enum msg_type type, uint64_t id,
@@ -38,6 +39,7 @@ struct engine_conf {
 	bool		 no_prefixes;	/* compute every prompt in full */
 	uint32_t	 max_gap_ms;	/* between a stream's tokens; 0: 200 */
 	uint8_t		 speculate;	/* enum run_speculate */
+	struct pulse	*pulse;		/* or NULL */
 	engine_send_fn	 send;
 	uint64_t	(*now_ns)(void); /* of planning; NULL: the clock */
 };

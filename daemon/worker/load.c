@@ -11,6 +11,7 @@
 #include "base/granted.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pulse.h"
 #include "kernels/kernels.h"
 #include "wire/chan_io.h"
 
@@ -207,7 +208,7 @@ load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
 	struct engine_conf conf = { .model = l->model, .chat = l->chat,
 	    .n_ctx = l->n_ctx, .n_parallel = l->n_parallel,
 	    .max_gap_ms = m->max_gap_ms, .speculate = m->speculate,
-	    .send = send };
+	    .pulse = l->pulse, .send = send };
 	const char *prefixes = getenv("BIGMODEL_PREFIX_CACHE");
 	int r;
 
@@ -216,6 +217,8 @@ load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
 	if ((r = pool_new(&l->pool, l->n_threads, cause)) != 0 ||
 	    (r = kv_pool_new(&kv, n_pages, &l->kv, cause)) != 0)
 		return r;
+	if (l->pulse != NULL)
+		pool_set_beats(l->pool, &l->pulse->beats);
 	conf.pool = l->pool;
 	conf.kv = l->kv;
 	return engine_new(&conf, &l->engine, cause);

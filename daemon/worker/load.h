@@ -31,6 +31,7 @@ struct loaded {
 	int		 dir_fd;
 	int		 memory_fd;
 	uint64_t	 cache_max_bytes;
+	struct pulse	*pulse;		/* borrowed; or NULL */
 
 	struct gguf	*gguf;		/* NULL once the model has it */
 	struct model	*model;

@@ -357,6 +357,19 @@ replay(struct run *r, struct words resume, struct cause *cause)
 	return 0;
 }
 
+/* For tests of crashes: a prompt with the text of that variable ends the
+ * worker that computes it. */
+static bool
+is_poison(const struct msg_run *m)
+{
+	const char *poison = getenv("BIGMODEL_TEST_POISON");
+
+	return poison != NULL && *poison != '\0' &&
+	    (memmem(m->text.p, m->text.n, poison, strlen(poison)) != NULL ||
+	    memmem(m->messages.p, m->messages.n, poison,
+	    strlen(poison)) != NULL);
+}
+
 int
 run_new(const struct run_env *env, const struct msg_run *m, struct run **out,
     struct cause *cause)
@@ -365,6 +378,7 @@ run_new(const struct run_env *env, const struct msg_run *m, struct run **out,
 	int rc;
 
 	r->env = env;
+	r->is_poison = is_poison(m);
 	output_init(&r->output);
 	speculate_init(&r->speculate);
 	buf_init(&r->text, TEXT_MAX);

@@ -59,6 +59,7 @@ struct run {
 	size_t		 n_draft;	/* of these, guesses: their tokens are
 					 * behind the n_tokens true ones */
 	size_t		 n_right;	/* of these, verified in the step */
+	bool		 is_poison;	/* is_poison in run.c */
 	bool		 is_behind;	/* another computes its next tokens */
 	size_t		 n_held;	/* the most that kv ever held */
 	size_t		 n_cached;	/* of the prompt, never computed */

@@ -14,10 +14,12 @@
 #include "config.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "worker/crash.h"
 #include "worker/engine_impl.h"
 #include "worker/prefix.h"
 #include "worker/reply.h"
@@ -258,6 +260,27 @@ deliver(struct engine *e, struct run *r)
 		speculate_add(&r->speculate, r->tokens, r->n_tokens);
 }
 
+/* For the record, should this step be the last. */
+static void
+note_step(struct engine *e)
+{
+	uint64_t ids[PULSE_REQUESTS] = { 0 };
+	bool has_poison = false;
+	size_t n = 0;
+	struct run *r;
+
+	TAILQ_FOREACH(r, &e->active, entry) {
+		if (r->n_planned == 0)
+			continue;
+		if (n < N_ELEMENTS(ids))
+			ids[n++] = r->id;
+		has_poison |= r->is_poison;
+	}
+	crash_note_step(e->conf.pulse, ids, n);
+	if (has_poison)
+		abort();
+}
+
 void
 engine_step(struct engine *e)
 {
@@ -275,6 +298,7 @@ engine_step(struct engine *e)
 	}
 	if (b.n == 0)
 		return;
+	note_step(e);
 	model_forward(e->model_run, &b, e->n_outs > 0 ? e->logits : NULL,
 	    NULL);
 	pool_run(e->conf.pool, e->n_outs, choose_item, e);
@@ -285,6 +309,7 @@ engine_step(struct engine *e)
 	for (size_t i = 0; i < e->n_outs; i++)
 		if (e->outs[i].at == 0)
 			deliver(e, e->outs[i].run);
+	crash_note_step(e->conf.pulse, NULL, 0);
 	plan_observe(&e->plan, &e->work,
 	    clock_ms_between(start, engine_now_ns(e)));
 }

@@ -25,6 +25,7 @@
 #include "wire/chan_io.h"
 #include "wire/conf.h"
 #include "worker/bench.h"
+#include "worker/crash.h"
 #include "worker/engine.h"
 #include "worker/load.h"
 #include "worker/offline.h"
@@ -33,12 +34,14 @@
 
 #define UP_FD		3
 #define LOAD_NOTICE_MS	500
+#define BEAT_S		0.1	/* less than a look of the master's */
 
 struct worker {
 	struct ev_loop	*loop;
 	struct chan	*up;		/* master or console */
 	struct chan	*gate;		/* or NULL */
 	struct loaded	 l;
+	struct ev_timer	 beat;
 	bool		 quit;
 	bool		 was_busy;
 	uint64_t	 noticed_ns;	/* of the last LOAD */
@@ -227,6 +230,25 @@ on_quantize(struct worker *w, const struct frame *f)
 }
 
 static void
+on_beat(struct ev_loop *loop, struct ev_timer *t, int revents)
+{
+	struct pulse *p = t->data;
+
+	atomic_fetch_add_explicit(&p->beats, 1, memory_order_relaxed);
+}
+
+static void
+on_pulse(struct worker *w, int fd)
+{
+	if (w->l.pulse != NULL || (w->l.pulse = pulse_map(fd)) == NULL)
+		return;
+	crash_watch(w->l.pulse);
+	w->beat.data = w->l.pulse;
+	ev_timer_init(&w->beat, on_beat, BEAT_S, BEAT_S);
+	ev_timer_start(w->loop, &w->beat);
+}
+
+static void
 on_model_part(struct worker *w, const struct frame *f)
 {
 	struct msg_model_part m;
@@ -305,6 +327,9 @@ on_up_frame(struct chan *c, const struct frame *f, void *arg)
 		break;
 	case MSG_PEER:
 		on_peer(w, f);
+		break;
+	case MSG_PULSE:
+		on_pulse(w, f->fd);
 		break;
 	case MSG_MODEL_PART:
 		on_model_part(w, f);
