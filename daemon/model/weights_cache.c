@@ -36,6 +36,15 @@ struct cache {
 	char		 name[NAME_SIZE];	/* of the file */
 };
 
+static void
+wait_for_others(const struct cache *c)
+{
+	const struct timespec pause = { 0, LOCK_POLL_MS * 1000000 };
+
+	weights_progress(c->s, 0);
+	nanosleep(&pause, NULL);
+}
+
 /* ---- the memfd: lock and note ---- */
 
 /*
@@ -45,14 +54,12 @@ struct cache {
 static int
 lock(const struct cache *c)
 {
-	const struct timespec pause = { 0, LOCK_POLL_MS * 1000000 };
 	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	while (fcntl(c->plan->memory_fd, F_SETLK, &l) == -1) {
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
 			return -errno;
-		weights_progress(c->s, 0);
-		nanosleep(&pause, NULL);
+		wait_for_others(c);
 	}
 	return 0;
 }
@@ -112,9 +119,10 @@ map_checked(const struct cache *c, int fd, struct weights_map *out,
 {
 	int r;
 
-	/* Against those who make room; nobody else locks a whole file. */
-	if (flock(fd, LOCK_SH | LOCK_NB) == -1)
-		return cause_set(why, -errno, "%s", strerror(errno));
+	/* Against those who make room; they, too, have it for a moment. */
+	while (flock(fd, LOCK_SH) == -1)
+		if (errno != EINTR)
+			return cause_set(why, -errno, "%s", strerror(errno));
 	if ((r = weights_map_file(c->s, fd, !is_noted(c, fd), out, why)) != 0)
 		return r;
 	note_use(c, fd);
@@ -144,18 +152,59 @@ open_file(const struct cache *c, struct weights_map *out)
 	return BM_ENOTFOUND;
 }
 
-/* To a file of another name, which gets its own when it is whole. */
+/* Is that the file of this name? */
+static bool
+is_named(int dir, const char *name, int fd)
+{
+	struct stat is, named;
+
+	return fstat(fd, &is) == 0 && fstatat(dir, name, &named,
+	    AT_SYMLINK_NOFOLLOW) == 0 && is.st_dev == named.st_dev &&
+	    is.st_ino == named.st_ino;
+}
+
+/*
+ * The temporary file, empty and locked by us alone.  Another model's workers
+ * may have the same file, and a lock of their own: they are waited for, until
+ * what they write has got its name (and is locked as long as it is mapped).
+ * BM_EEXIST: so there may be a whole file now.
+ */
+static int
+open_tmp(const struct cache *c, const char *tmp)
+{
+	int dir = c->plan->dir_fd, r = 0;
+	int fd = openat(dir, tmp, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
+	    O_NONBLOCK, 0600);
+
+	if (fd == -1)
+		return -errno;
+	while (r == 0 && flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			r = -errno;
+		else if (!is_named(dir, tmp, fd))
+			r = BM_EEXIST;
+		else
+			wait_for_others(c);
+	}
+	if (r == 0 && !is_named(dir, tmp, fd))
+		r = BM_EEXIST;
+	/* what a killed one left */
+	if (r == 0 && ftruncate(fd, 0) == -1)
+		r = -errno;
+	if (r == 0)
+		return fd;
+	close(fd);
+	return r;
+}
+
+/* It gets its name when it is whole. */
 static int
 write_file(const struct cache *c, const char *tmp, struct cause *why)
 {
 	int dir = c->plan->dir_fd, fd, r;
 
-	/* left by one that was killed; the lock says it is nobody's */
-	(void)unlinkat(dir, tmp, 0);
-	fd = openat(dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd == -1)
-		return cause_set(why, -errno, "%s", strerror(errno));
-	(void)flock(fd, LOCK_EX | LOCK_NB);
+	if ((fd = open_tmp(c, tmp)) < 0)
+		return cause_set(why, fd, "%s", err_text(fd));
 	r = weights_file_write(c->s, fd, false, why);
 	if (r == 0 && renameat(dir, tmp, dir, c->name) == -1)
 		r = cause_set(why, -errno, "%s", strerror(errno));
@@ -177,13 +226,16 @@ make_file(const struct cache *c, struct weights_map *out)
 	int r;
 
 	snprintf(tmp, sizeof(tmp), "%s" WEIGHTS_TMP_TAIL, c->name);
-	if ((r = weights_make_room(c->plan->dir_fd, c->plan->max_bytes,
-	    weights_file_bytes(c->s->layout), &why)) == 0 &&
-	    (r = write_file(c, tmp, &why)) == 0)
-		return open_file(c, out);
+	do {
+		if ((r = weights_make_room(c->plan->dir_fd, c->plan->max_bytes,
+		    weights_file_bytes(c->s->layout), &why)) == 0)
+			r = write_file(c, tmp, &why);
+		if ((r == 0 || r == BM_EEXIST) && open_file(c, out) == 0)
+			return 0;
+	} while (r == BM_EEXIST);
 	log_warnx("packed weights %s: no file: %s; they are kept in memory",
-	    c->name, why.text);
-	return r;
+	    c->name, r == 0 ? "it is gone again" : why.text);
+	return BM_ENOTFOUND;
 }
 
 /* ---- the memfd: weights ---- */

@@ -139,6 +139,8 @@ remove_oldest(struct files *f, int dir_fd, uint64_t over)
 {
 	char size[32];
 
+	if (over == 0)
+		return;
 	qsort(f->v, f->n, sizeof(*f->v), used_cmp);
 	for (size_t i = 0; i < f->n && over > 0; i++) {
 		log_info("packed weights: %s (%s), not used for longest, is "

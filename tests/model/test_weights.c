@@ -470,16 +470,23 @@ test_killed_while_packing(void **state)
 	place_fini(&p);
 }
 
+/* has_own: each has a memory of its own, as workers of several models do. */
 static void
-start_together(const struct weights_plan *plan)
+start_together(const struct weights_plan *given, bool has_own)
 {
+	struct weights_plan plan = *given;
 	pid_t pids[N_WORKERS];
 	int status;
 
 	atomic_store(&told->n_packed, 0);
 	atomic_store(&told->n_done, 0);
-	for (int i = 0; i < N_WORKERS; i++)
-		pids[i] = start_worker(plan, false);
+	for (int i = 0; i < N_WORKERS; i++) {
+		if (has_own)
+			plan.memory_fd = new_memory();
+		pids[i] = start_worker(&plan, false);
+		if (has_own)
+			close(plan.memory_fd);
+	}
 	for (int i = 0; i < N_WORKERS; i++) {
 		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
 		assert_int_equal(status, 0);
@@ -495,19 +502,35 @@ test_workers_that_start_together_pack_once(void **state)
 
 	place_init(&p);
 	plan = plan_of(&p);
-	start_together(&plan);
+	start_together(&plan, false);
 	assert_int_equal(atomic_load(&told->n_packed), 1);
 	assert_int_equal(list(&p, name), 1);
 	/* one reads the file through, for all */
 	place_restart(&p);
 	plan = plan_of(&p);
-	start_together(&plan);
+	start_together(&plan, false);
 	assert_int_equal(atomic_load(&told->n_packed), 1);
 	place_restart(&p);
 	plan = plan_of(&p);
 	plan.dir_fd = -1;
-	start_together(&plan);
+	start_together(&plan, false);
 	assert_int_equal(atomic_load(&told->n_packed), 1);
+	place_fini(&p);
+}
+
+static void
+test_models_of_one_file_share_it(void **state)
+{
+	struct weights_plan plan;
+	struct place p;
+	char name[256];
+
+	place_init(&p);
+	plan = plan_of(&p);
+	start_together(&plan, true);
+	assert_int_equal(list(&p, name), 1);
+	assert_null(strstr(name, ".tmp"));
+	open_and_close(&p);
 	place_fini(&p);
 }
 
@@ -657,6 +680,7 @@ main(void)
 		cmocka_unit_test(test_a_failing_disk_is_no_end),
 		cmocka_unit_test(test_killed_while_packing),
 		cmocka_unit_test(test_workers_that_start_together_pack_once),
+		cmocka_unit_test(test_models_of_one_file_share_it),
 		cmocka_unit_test(
 		    test_room_is_made_of_what_was_used_longest_ago),
 		cmocka_unit_test(test_another_file_is_another_model),
