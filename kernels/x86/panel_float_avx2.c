@@ -13,7 +13,9 @@
 
 #define CHUNK		256	/* elements: 16 KB of floats */
 #define TILE_COLS_F32	6
-#define AHEAD_BYTES	1024
+#define AHEAD_BYTES	1024	/* of each of four panels */
+#define FAR_BYTES	4096	/* of one */
+#define FEW_COLS	16	/* with so few, memory had better not wait */
 #define LATER_BYTES	128	/* a chunk of halves in 64 tiles */
 
 /*
@@ -236,20 +238,20 @@ group_f32(const int t, const uint8_t *w, size_t element_bytes, size_t n_panels,
     float *out, size_t out_stride)
 {
 	_Alignas(64) float chunk[CHUNK * PANEL_ROWS];
-	size_t i, j, k, n;
+	size_t most = n_cols > FEW_COLS ? CHUNK : PANEL_CHAIN, i, j, k, n;
 	const uint8_t *p;
 
 	for (i = 0; i < n_cols; i++)
 		memset(out + i * out_stride, 0,
 		    n_panels * PANEL_ROWS * sizeof(*out));
 	for (i = 0; i < n_in; i += n)
-		for (j = 0, n = n_in - i < CHUNK ? n_in - i : CHUNK;
+		for (j = 0, n = n_in - i < most ? n_in - i : most;
 		    j < n_panels; j++) {
 			p = w + (j * n_in + i) * element_bytes;
 			for (k = 0; k < n; k++, p += element_bytes) {
 				float *to = chunk + k * PANEL_ROWS;
 
-				prefetch(p + AHEAD_BYTES, element_bytes);
+				prefetch(p + FAR_BYTES, element_bytes);
 				_mm256_store_ps(to, load_rows(t, p, 0));
 				_mm256_store_ps(to + 8, load_rows(t, p, 8));
 			}
