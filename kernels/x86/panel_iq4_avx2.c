@@ -308,26 +308,34 @@ one_xs(const uint8_t *w, size_t n_panels, size_t n_in,
 	}
 }
 
-#define PANEL_KERNEL(name, bytes, many_cols)				\
-static void								\
-panel_iq4_##name(const void *w, size_t n_panels, size_t n_in,		\
-    const void *act, size_t act_stride, size_t n_cols, float *out,	\
-    size_t out_stride)							\
-{									\
-	const struct shape s = { bytes };				\
-									\
-	if (n_cols == 1)						\
-		one_##name(w, n_panels, n_in, act, out);		\
-	else if (n_cols < (many_cols))				\
-		panels_##name(s, unpack_##name, w, n_panels, n_in, act,	\
-		    act_stride, n_cols, out, out_stride);		\
-	else								\
-		avx2_panel_iq4_##name##_many(w, n_panels, n_in, act,	\
-		    act_stride, n_cols, out, out_stride);		\
+static void
+panel_iq4_nl(const void *w, size_t n_panels, size_t n_in, const void *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+{
+	const struct shape s = { IQ4_NL_BYTES };
+
+	if (n_cols == 1)
+		one_nl(w, n_panels, n_in, act, out);
+	else
+		panels_nl(s, unpack_nl, w, n_panels, n_in, act, act_stride,
+		    n_cols, out, out_stride);
 }
-PANEL_KERNEL(nl, IQ4_NL_BYTES, SIZE_MAX)
-PANEL_KERNEL(xs, IQ4_XS_BYTES, IQ4_MANY_COLS)
-#undef PANEL_KERNEL
+
+static void
+panel_iq4_xs(const void *w, size_t n_panels, size_t n_in, const void *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+{
+	const struct shape s = { IQ4_XS_BYTES };
+
+	if (n_cols == 1)
+		one_xs(w, n_panels, n_in, act, out);
+	else if (n_cols < IQ4_MANY_COLS)
+		panels_xs(s, unpack_xs, w, n_panels, n_in, act, act_stride,
+		    n_cols, out, out_stride);
+	else
+		avx2_panel_iq4_xs_many(w, n_panels, n_in, act, act_stride,
+		    n_cols, out, out_stride);
+}
 
 void
 avx2_overlay_panel_iq4(struct kern_table *t)

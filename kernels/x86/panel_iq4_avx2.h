@@ -94,13 +94,10 @@ unpack_scales_xs(const uint8_t *p, int16_t (*out)[32], size_t row)
 	    _mm256_srli_epi16(low, 4), low4), bits), out + 1, row);
 }
 
-/* The kernels for many columns (panel_iq4_many_avx2.c), worth it from so many
+/* The kernel for many columns (panel_iq4_many_avx2.c), worth it from so many
  * on. */
 #define IQ4_MANY_COLS 48
 
-void	 avx2_panel_iq4_nl_many(const uint8_t *w, size_t n_panels,
-	    size_t n_in, const char *act, size_t act_stride, size_t n_cols,
-	    float *out, size_t out_stride);
 void	 avx2_panel_iq4_xs_many(const uint8_t *w, size_t n_panels,
 	    size_t n_in, const char *act, size_t act_stride, size_t n_cols,
 	    float *out, size_t out_stride);

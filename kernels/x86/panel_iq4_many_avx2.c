@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Panels of IQ4_NL and IQ4_XS times many columns.  Giving values the signs of
+ * Panels of IQ4_XS times many columns.  Giving values the signs of
  * a column costs as much as multiplying them; but a quad of activations has
  * one of 16 patterns of signs only, so the values are written down 16 times,
  * once with each pattern, and a column picks the copy that has its own.  What
  * remains per register of products is maddubs, maddwd and paddd.  The copies
- * of 64 elements fill half of a small L1, so IQ4_XS goes over its columns four
- * times a block and keeps their sums in between.
+ * of 128 elements fill a small L1, so columns are gone over twice a block and
+ * their sums kept in between.  (IQ4_NL, which turns sums to floats every 32
+ * elements, gains nothing by this.)
  */
 #include "config.h"
 
@@ -17,24 +18,16 @@
 
 #define PATTERNS	16
 #define MOST_COLS	512	/* whose sums are kept */
-#define SUBS_AT_ONCE	2	/* sub-blocks of 32 */
+#define AT_ONCE		4	/* of 8 sub-blocks */
 
 /* The values of a quad of 16 rows, [pattern of signs][row][4]. */
 typedef int8_t	 copies[PATTERNS][64];
 
 /* Some of a block column, unpacked. */
 struct part {
-	copies	 quads[8 * SUBS_AT_ONCE];
-	int16_t	 scale[8][32];	/* of all sub-blocks, as in block_xs */
+	copies	 quads[8 * AT_ONCE];
+	int16_t	 scale[8][32];	/* of all sub-blocks, [row][twice the same] */
 	float	 d[16];
-};
-
-/* How a type's blocks look. */
-struct shape {
-	size_t	 block_bytes;	/* of a block column */
-	size_t	 n_subs;	/* sub-blocks of a block */
-	size_t	 act_bytes;	/* of a column's block, d at its start */
-	size_t	 sm_at;		/* of its first struct act_sm */
 };
 
 /* One register with all patterns' signs to the copies, at a place of 32. */
@@ -117,43 +110,42 @@ put_quads(const uint8_t *w, copies *to)
 #define STEP(i) sm##i++
 
 #define FINISH(i) do {							\
-	__m256 act_d = _mm256_broadcast_ss((const void *)(act +		\
-	    i * act_stride));						\
+	__m256 act_d = _mm256_broadcast_ss(&a##i->a.d);			\
 									\
 	finish_32(lo##i, d0, act_d, out + i * out_stride);		\
 	finish_32(hi##i, d1, act_d, out + i * out_stride + 8);		\
 } while (0)
 
 #define COLUMN(i)							\
-	const struct act_sm *sm##i = (const struct act_sm *)(const void *) \
-	    (act + i * act_stride + s.sm_at) + sub
+	const struct act_sm8k *a##i = (const void *)(act +		\
+	    i * act_stride);						\
+	const struct act_sm *sm##i = a##i->sm + sub
 
 /* n columns (a constant, 1..4) times the sub-blocks from sub on, of which p
  * holds the copies.  Sums begin with the first sub-block and end with the
  * last. */
 ALWAYS_INLINE void
-tile(const int n, const struct shape s, const struct part *p, size_t sub,
-    const char *act, size_t act_stride, int32_t (*sums)[PANEL_ROWS],
-    float *out, size_t out_stride)
+tile(const int n, const struct part *p, size_t sub, const char *act,
+    size_t act_stride, int32_t (*sums)[PANEL_ROWS], float *out,
+    size_t out_stride)
 {
-	__m256 d0 = _mm256_load_ps(p->d), d1 = _mm256_load_ps(p->d + 8);
-	const copies *quads = p->quads;
+	const copies *quads = p->quads, *end = quads + 8 * AT_ONCE;
+	const int16_t (*scale)[32] = &p->scale[sub];
 	__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
-	size_t end = sub + (s.n_subs > 1 ? SUBS_AT_ONCE : 1);
 	COLUMN(0);
 	COLUMN(1);
 	COLUMN(2);
 	COLUMN(3);
 
-	prefetch_columns((const char *)sm0, act_stride, n);
+	prefetch_columns(sm0, act_stride, n);
 	prefetch_columns((const char *)sm0 + 64, act_stride, n);
+	prefetch_columns((const char *)sm0 + 128, act_stride, n);
 	if (sub == 0)
 		EACH_COLUMN(CLEAR);
 	else
 		EACH_COLUMN(LOAD);
-	for (; sub < end; sub++, quads += 8) {
-		__m256i s0 = load_32(p->scale[sub]);
-		__m256i s1 = load_32(p->scale[sub] + 16);
+	for (; quads < end; quads += 8, scale++) {
+		__m256i s0 = load_32(*scale), s1 = load_32(*scale + 16);
 
 		QUAD(0);
 		QUAD(1);
@@ -165,28 +157,34 @@ tile(const int n, const struct shape s, const struct part *p, size_t sub,
 		QUAD(7);
 		EACH_COLUMN(STEP);
 	}
-	if (sub == s.n_subs)
-		EACH_COLUMN(FINISH);
-	else
+	if (sub + AT_ONCE < 8) {
 		EACH_COLUMN(STORE);
+	} else {
+		__m256 d0 = _mm256_load_ps(p->d);
+		__m256 d1 = _mm256_load_ps(p->d + 8);
+
+		EACH_COLUMN(FINISH);
+	}
 }
 
 /* ---- all columns, all panels ---- */
 
-ALWAYS_INLINE void
-tiles(const struct shape s, const struct part *p, size_t sub, const char *act,
-    size_t act_stride, size_t n_cols, int32_t (*sums)[PANEL_ROWS],
-    float *out, size_t out_stride)
+static void
+tiles(const struct part *p, size_t sub, const char *act, size_t act_stride,
+    size_t n_cols, int32_t (*sums)[PANEL_ROWS], float *out,
+    size_t out_stride)
 {
 	size_t n;
 
 #define CASE(n)								\
 	case n:								\
-		tile(n, s, p, sub, act, act_stride, sums, out,		\
-		    out_stride);					\
+		tile(n, p, sub, act, act_stride, sums, out, out_stride); \
 		break
 	for (; n_cols > 0; n_cols -= n) {
-		n = tile_cols(n_cols, TILE_COLS);
+		/* while there are many, without a division, for which the
+		 * first loads of the tile would wait */
+		n = n_cols >= 2 * TILE_COLS ? TILE_COLS :
+		    tile_cols(n_cols, TILE_COLS);
 		switch (n) {
 		CASE(4);
 		CASE(3);
@@ -200,81 +198,55 @@ tiles(const struct shape s, const struct part *p, size_t sub, const char *act,
 #undef CASE
 }
 
-/* One block column, its quants at w, times a block of each column. */
-ALWAYS_INLINE void
-block(const struct shape s, struct part *p, const uint8_t *w,
-    const char *act, size_t act_stride, size_t n_cols,
+/* One block column times a block of each column. */
+static void
+block(const uint8_t *w, const char *act, size_t act_stride, size_t n_cols,
     int32_t (*sums)[PANEL_ROWS], float *out, size_t out_stride)
 {
-	size_t at_once = s.n_subs > 1 ? SUBS_AT_ONCE : 1, sub, i;
+	_Alignas(64) struct part p;
+	size_t sub, i;
 
-	for (sub = 0; sub < s.n_subs; sub += at_once) {
-		for (i = 0; i < at_once; i++, w += 256)
-			put_quads(w, p->quads + 8 * i);
-		tiles(s, p, sub, act, act_stride, n_cols, sums, out,
+	unpack_scales_xs(w + 2048, p.scale, 0);
+	unpack_scales_xs(w + 2048, p.scale, 8);
+	store_scales(w + 2144, p.d);
+	for (sub = 0; sub < 8; sub += AT_ONCE) {
+		for (i = 0; i < AT_ONCE; i++, w += 256)
+			put_quads(w, p.quads + 8 * i);
+		tiles(&p, sub, act, act_stride, n_cols, sums, out,
 		    out_stride);
 	}
 }
 
-/* As many columns as there are sums for, and all panels over each block of
- * theirs before the next. */
-ALWAYS_INLINE void
-columns(const struct shape s, void (*unpack_scales)(const uint8_t *,
-    struct part *), const uint8_t *w, size_t n_panels, size_t n_blocks,
-    const char *act, size_t act_stride, size_t n_cols, float *out,
-    size_t out_stride)
+/* As many columns as there are sums for: all panels over each block of theirs
+ * before the next. */
+static void
+panels(const uint8_t *w, size_t n_panels, size_t n_blocks, const char *act,
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
 {
 	_Alignas(64) int32_t sums[MOST_COLS][PANEL_ROWS];
-	_Alignas(64) struct part p;
 	size_t i, j;
 
 	for (j = 0; j < n_panels; j++)
 		clear_panel(out + j * PANEL_ROWS, out_stride, n_cols);
-	for (i = 0; i < n_blocks; i++, act += s.act_bytes)
-		for (j = 0; j < n_panels; j++) {
-			const uint8_t *from = w + (j * n_blocks + i) *
-			    s.block_bytes;
-
-			unpack_scales(from, &p);
-			block(s, &p, from, act, act_stride, n_cols, sums,
-			    out + j * PANEL_ROWS, out_stride);
-		}
+	for (i = 0; i < n_blocks; i++, act += sizeof(struct act_sm8k))
+		for (j = 0; j < n_panels; j++)
+			block(w + (j * n_blocks + i) * IQ4_XS_BYTES, act,
+			    act_stride, n_cols, sums, out + j * PANEL_ROWS,
+			    out_stride);
 }
 
-static void
-unpack_scales_nl(const uint8_t *w, struct part *p)
+void
+avx2_panel_iq4_xs_many(const uint8_t *w, size_t n_panels, size_t n_in,
+    const char *act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride)
 {
-	store_32(p->scale[0], _mm256_set1_epi16(1));
-	store_32(p->scale[0] + 16, _mm256_set1_epi16(1));
-	store_scales(w + 256, p->d);
-}
+	size_t n;
 
-static void
-unpack_all_scales_xs(const uint8_t *w, struct part *p)
-{
-	unpack_scales_xs(w + 2048, p->scale, 0);
-	unpack_scales_xs(w + 2048, p->scale, 8);
-	store_scales(w + 2144, p->d);
+	for (; n_cols > 0; n_cols -= n) {
+		n = MEM_MIN(n_cols, (size_t)MOST_COLS);
+		panels(w, n_panels, n_in / 256, act, act_stride, n, out,
+		    out_stride);
+		act += n * act_stride;
+		out += n * out_stride;
+	}
 }
-
-#define PANEL_KERNEL(name, unpack, form, block_n, ...)			\
-void									\
-avx2_panel_iq4_##name##_many(const uint8_t *w, size_t n_panels,		\
-    size_t n_in, const char *act, size_t act_stride, size_t n_cols,	\
-    float *out, size_t out_stride)					\
-{									\
-	const struct shape s = { __VA_ARGS__, sizeof(form),		\
-	    offsetof(form, sm) };					\
-	size_t n;							\
-									\
-	for (; n_cols > 0; n_cols -= n) {				\
-		n = MEM_MIN(n_cols, (size_t)MOST_COLS);			\
-		columns(s, unpack, w, n_panels, n_in / block_n, act,	\
-		    act_stride, n, out, out_stride);			\
-		act += n * act_stride;					\
-		out += n * out_stride;					\
-	}								\
-}
-PANEL_KERNEL(nl, unpack_scales_nl, struct act_sm8, 32, IQ4_NL_BYTES, 1)
-PANEL_KERNEL(xs, unpack_all_scales_xs, struct act_sm8k, 256, IQ4_XS_BYTES, 8)
-#undef PANEL_KERNEL
