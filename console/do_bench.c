@@ -24,6 +24,7 @@ struct job {
 	const struct ctl *ctl;
 	struct helper	 helper;
 	const char	*file;
+	uint8_t		 kv_type;	/* enum kv_type */
 	int		 n_prompt, n_generate, n_context, n_runs, n_threads;
 	uint32_t	 batches[MAX_BATCHES];	/* ascending, from 1 */
 	size_t		 n_batches;
@@ -99,11 +100,13 @@ parse(struct job *j, const char *const *args, size_t n_args,
 {
 	const char *prompt = NULL, *generate = NULL, *batch = "1,2,4,8,16";
 	const char *context = NULL, *runs = NULL, *threads = NULL;
+	const char *kv_type = "f16";
 	const struct arg spec[] = {
 		{ "--prompt", &prompt, NULL },
 		{ "--generate", &generate, NULL },
 		{ "--batch", &batch, NULL },
 		{ "--context", &context, NULL },
+		{ "--kv-type", &kv_type, NULL },
 		{ "--runs", &runs, NULL },
 		{ "--threads", &threads, NULL },
 	};
@@ -122,6 +125,10 @@ parse(struct job *j, const char *const *args, size_t n_args,
 	    (r = parse_count("--threads", threads, 0, MAX_THREADS,
 	    &j->n_threads, cause)) != 0)
 		return r;
+	j->kv_type = strcmp(kv_type, "q8_0") == 0 ? KV_TYPE_Q8_0 : KV_TYPE_F16;
+	if (j->kv_type == KV_TYPE_F16 && strcmp(kv_type, "f16") != 0)
+		return cause_set(cause, BM_EUSAGE,
+		    "--kv-type is f16 or q8_0, not \"%s\"", kv_type);
 	return parse_batches(j, batch, cause);
 }
 
@@ -132,6 +139,7 @@ static int
 load(struct job *j, struct cause *cause)
 {
 	struct msg_model m = { .n_ctx = 1, .n_parallel = 1,
+	    .kv_type = j->kv_type,
 	    .n_threads = (uint32_t)j->n_threads };
 	struct msg_model_info info;
 	struct frame f;
@@ -250,6 +258,7 @@ print_json(const struct job *j)
 	buf_printf(&b, ",\"prompt\":%d,\"generate\":%d,\"context\":%d,"
 	    "\"runs\":%d", j->n_prompt, j->n_generate, j->n_context,
 	    j->n_runs);
+	put_text(&b, "kv_type", j->kv_type == KV_TYPE_Q8_0 ? "q8_0" : "f16");
 	put_field(&b, "read_gb_s", j->a.read_gb_s);
 	put_field(&b, "fma_gflops", j->a.fma_gflops);
 	put_field(&b, "int8_gops", j->a.int8_gops);

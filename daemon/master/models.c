@@ -68,7 +68,9 @@ model_message(const struct conf_model *conf, uint32_t worker)
 	    .n_parallel = (uint32_t)conf->parallel,
 	    .n_sharing = (uint32_t)conf->workers,
 	    .max_gap_ms = (uint32_t)conf->max_gap,
-	    .speculate = speculate_of(conf->speculate) };
+	    .speculate = speculate_of(conf->speculate),
+	    .kv_type = strcmp(conf->kv_type, "q8_0") == 0 ? KV_TYPE_Q8_0 :
+	    KV_TYPE_F16 };
 }
 
 /* ---- the number of workers ---- */

@@ -22,6 +22,7 @@ needs_new_workers(const struct conf_model *a, const struct conf_model *b)
 {
 	return strcmp(a->path, b->path) != 0 || a->threads != b->threads ||
 	    a->context != b->context || a->kv_cache != b->kv_cache ||
+	    strcmp(a->kv_type, b->kv_type) != 0 ||
 	    a->parallel != b->parallel || a->max_gap != b->max_gap ||
 	    strcmp(a->speculate, b->speculate) != 0;
 }

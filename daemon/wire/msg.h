@@ -23,6 +23,7 @@ enum store_kind { STORE_DIRECTORY, STORE_MEMORY };
 enum run_input { RUN_TEXT, RUN_TOKENS, RUN_CHAT, RUN_EMBED_TEXT,
     RUN_EMBED_TOKENS };
 enum run_speculate { SPECULATE_AUTO, SPECULATE_YES, SPECULATE_NO };
+enum kv_type { KV_TYPE_F16, KV_TYPE_Q8_0 };
 enum run_finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH };
 enum run_pooling { POOL_NONE, POOL_MEAN, POOL_CLS, POOL_LAST, POOL_DEFAULT };
 

@@ -402,7 +402,6 @@ prepare(struct bench *b, struct cause *cause)
 {
 	const struct msg_bench *m = b->m;
 	const struct model_desc *d = model_desc(b->l->model);
-	struct kv_shape kv = model_kv_shape(b->l->model, ATTEND_F16);
 	size_t max_rows = MEM_MAX((size_t)CHUNK, b->max_batch), n_logits;
 	size_t n_pages = pages_of(m->n_prompt) + b->max_batch *
 	    pages_of((size_t)m->n_context + m->n_generate);
@@ -410,7 +409,8 @@ prepare(struct bench *b, struct cause *cause)
 
 	b->n_vocab = d->n_vocab;
 	b->total = count_tokens(b);
-	if ((r = kv_pool_new(&kv, n_pages, &b->kv, cause)) != 0 ||
+	if ((r = kv_pool_new(kv_pool_shape(b->l->kv), n_pages, &b->kv,
+	    cause)) != 0 ||
 	    (r = model_run_new(b->l->model, b->l->pool, b->kv, max_rows,
 	    &b->run, cause)) != 0)
 		return r;

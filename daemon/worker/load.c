@@ -101,6 +101,13 @@ pages_of(uint64_t n_tokens)
 	return (size_t)((n_tokens + KV_PAGE - 1) / KV_PAGE);
 }
 
+static struct kv_shape
+kv_shape_of(const struct loaded *l, const struct msg_model *m)
+{
+	return model_kv_shape(l->model, m->kv_type == KV_TYPE_Q8_0 ?
+	    ATTEND_Q8_0 : ATTEND_F16);
+}
+
 /*
  * How many pages of KV cache: kv_bytes' worth, or as much as all sequences can
  * fill within a share of the memory.  A context that was asked for fits whole;
@@ -110,7 +117,7 @@ static size_t
 choose_pages(struct loaded *l, const struct msg_model *m)
 {
 	const struct model_desc *d = model_desc(l->model);
-	struct kv_shape kv = model_kv_shape(l->model, ATTEND_F16);
+	struct kv_shape kv = kv_shape_of(l, m);
 	uint64_t page_bytes = MEM_MAX(kv_shape_page_bytes(&kv), (size_t)1);
 	uint64_t budget = m->kv_bytes != 0 ? m->kv_bytes :
 	    granted_memory_bytes() / KV_MEMORY_SHARE;
@@ -203,7 +210,7 @@ static int
 load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
     struct cause *cause)
 {
-	struct kv_shape kv = model_kv_shape(l->model, ATTEND_F16);
+	struct kv_shape kv = kv_shape_of(l, m);
 	size_t n_pages = choose_pages(l, m);
 	struct engine_conf conf = { .model = l->model, .chat = l->chat,
 	    .n_ctx = l->n_ctx, .n_parallel = l->n_parallel,

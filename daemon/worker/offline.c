@@ -131,11 +131,11 @@ take_rows(struct pass *p, struct words tokens, struct cause *cause)
 static int
 prepare(struct pass *p, struct words tokens, struct cause *cause)
 {
-	struct kv_shape kv = model_kv_shape(p->l->model, ATTEND_F16);
 	int r;
 
 	if ((r = take_rows(p, tokens, cause)) != 0 ||
-	    (r = kv_pool_new(&kv, p->n / KV_PAGE + 1, &p->kv, cause)) != 0 ||
+	    (r = kv_pool_new(kv_pool_shape(p->l->kv), p->n / KV_PAGE + 1,
+	    &p->kv, cause)) != 0 ||
 	    (r = model_run_new(p->l->model, p->l->pool, p->kv, p->chunk,
 	    &p->run, cause)) != 0)
 		return r;
