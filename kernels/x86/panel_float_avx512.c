@@ -144,6 +144,17 @@ one_column(const int t, const uint8_t *w0, size_t panel_bytes,
 	}
 }
 
+/* n elements to floats. */
+ALWAYS_INLINE void
+unpack(const int t, const uint8_t *w, size_t element_bytes, size_t n,
+    float *to)
+{
+	for (; n > 0; n--, w += element_bytes, to += PANEL_ROWS) {
+		prefetch(w + AHEAD_BYTES, element_bytes);
+		rows_store_f(to, load_rows(t, w));
+	}
+}
+
 /* One panel, chunk by chunk. */
 ALWAYS_INLINE void
 one_panel(const int t, const uint8_t *w, size_t element_bytes, size_t n_in,
@@ -151,17 +162,76 @@ one_panel(const int t, const uint8_t *w, size_t element_bytes, size_t n_in,
     size_t out_stride)
 {
 	_Alignas(64) float chunk[CHUNK * PANEL_ROWS];
-	size_t i, k, n;
+	size_t i, n;
 
 	clear_panel(out, out_stride, n_cols);
 	for (i = 0; i < n_in; i += n) {
 		n = n_in - i < CHUNK ? n_in - i : CHUNK;
-		for (k = 0; k < n; k++, w += element_bytes) {
-			prefetch(w + AHEAD_BYTES, element_bytes);
-			rows_store_f(chunk + k * PANEL_ROWS, load_rows(t, w));
-		}
+		unpack(t, w + i * element_bytes, element_bytes, n, chunk);
 		tiles_f32(chunk, n, act + i * sizeof(float), act_stride,
 		    n_cols, out, out_stride);
+	}
+}
+
+#define PART_COLS	96	/* 8 tiles */
+#define PART_PANELS	8
+#define PART_STRIDE	(CHUNK + 16)	/* floats; no power of two */
+
+/* What many columns are computed in: rows of activations and of outputs often
+ * lie a power of two apart and would push each other out of the caches. */
+struct part {
+	float	 weights[CHUNK * PANEL_ROWS];
+	float	 act[PART_COLS * PART_STRIDE];
+	float	 sum[PART_PANELS][PART_COLS * PANEL_ROWS];
+};
+
+/* Up to PART_PANELS panels times up to PART_COLS columns. */
+ALWAYS_INLINE void
+dense_part(const int t, struct part *p, const uint8_t *w, size_t element_bytes,
+    size_t n_panels, size_t n_in, const char *act, size_t act_stride,
+    size_t n_cols, float *out, size_t out_stride)
+{
+	size_t i, j, c, n;
+
+	for (j = 0; j < n_panels; j++)
+		memset(p->sum[j], 0, n_cols * PANEL_ROWS * sizeof(float));
+	for (i = 0; i < n_in; i += n) {
+		n = n_in - i < CHUNK ? n_in - i : CHUNK;
+		for (c = 0; c < n_cols; c++)
+			memcpy(p->act + c * PART_STRIDE, act + c * act_stride +
+			    i * sizeof(float), n * sizeof(float));
+		for (j = 0; j < n_panels; j++) {
+			unpack(t, w + (j * n_in + i) * element_bytes,
+			    element_bytes, n, p->weights);
+			tiles_f32(p->weights, n, (const char *)p->act,
+			    PART_STRIDE * sizeof(float), n_cols, p->sum[j],
+			    PANEL_ROWS);
+		}
+	}
+	for (c = 0; c < n_cols; c++)
+		for (j = 0; j < n_panels; j++)
+			rows_store_f(out + c * out_stride + j * PANEL_ROWS,
+			    rows_load_f(p->sum[j] + c * PANEL_ROWS));
+}
+
+ALWAYS_INLINE void
+many_columns(const int t, const uint8_t *w, size_t element_bytes,
+    size_t n_panels, size_t n_in, const char *act, size_t act_stride,
+    size_t n_cols, float *out, size_t out_stride)
+{
+	_Alignas(64) struct part p;
+	size_t i, j, cols, panels;
+
+	for (i = 0; i < n_cols; i += cols) {
+		cols = n_cols - i < PART_COLS ? n_cols - i : PART_COLS;
+		for (j = 0; j < n_panels; j += panels) {
+			panels = n_panels - j < PART_PANELS ? n_panels - j :
+			    PART_PANELS;
+			dense_part(t, &p, w + j * n_in * element_bytes,
+			    element_bytes, panels, n_in, act + i * act_stride,
+			    act_stride, cols, out + i * out_stride +
+			    j * PANEL_ROWS, out_stride);
+		}
 	}
 }
 
@@ -173,6 +243,11 @@ name(const void *w, size_t n_panels, size_t n_in, const void *act,	\
 	const size_t bytes = n_in * (element_bytes);			\
 	const uint8_t *from = w;					\
 									\
+	if (n_cols > 16) {						\
+		many_columns(type, from, element_bytes, n_panels, n_in,	\
+		    act, act_stride, n_cols, out, out_stride);		\
+		return;							\
+	}								\
 	for (; n_cols == 1 && n_panels >= PANELS; n_panels -= PANELS) {	\
 		one_column(type, from, bytes, element_bytes, n_in, act,	\
 		    out);						\
@@ -185,8 +260,7 @@ name(const void *w, size_t n_panels, size_t n_in, const void *act,	\
 		from += bytes;						\
 		out += PANEL_ROWS;					\
 	}								\
-}									\
-MANY_COLUMNS(name, type)
+}
 PANEL_KERNEL(panel_f32, TYPE_F32, 64)
 PANEL_KERNEL(panel_f16, TYPE_F16, 32)
 PANEL_KERNEL(panel_bf16, TYPE_BF16, 32)
@@ -195,7 +269,7 @@ PANEL_KERNEL(panel_bf16, TYPE_BF16, 32)
 void
 avx512_overlay_panel_float(struct kern_table *t)
 {
-	t->panel[TYPE_F32] = panel_f32_dense;
-	t->panel[TYPE_F16] = panel_f16_dense;
-	t->panel[TYPE_BF16] = panel_bf16_dense;
+	t->panel[TYPE_F32] = panel_f32;
+	t->panel[TYPE_F16] = panel_f16;
+	t->panel[TYPE_BF16] = panel_bf16;
 }
