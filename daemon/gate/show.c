@@ -211,7 +211,7 @@ show_model(const struct gate *g, const struct gate_model *m, uint64_t now_ns,
 	set_int(workers, "now", gate_workers_ready(g, m));
 	set_int(workers, "min", m->workers_min);
 	set_int(workers, "max", m->workers_max);
-	set_str(workers, "why", m->why);
+	set_str(o, "workers_why", m->why);
 	set_str(o, "name", m->name);
 	set_str(o, "variant", m->active->name);
 	set_str(o, "state", m->state);

@@ -46,6 +46,8 @@ struct engine_conf {
 
 int	 engine_new(const struct engine_conf *conf, struct engine **out,
 	    struct cause *cause) BM_MUST_CHECK;
+/* Compute a fixed prompt: are the logits numbers?  Before the first run. */
+int	 engine_probe(struct engine *e, struct cause *cause) BM_MUST_CHECK;
 void	 engine_free(struct engine **e);
 
 /* Take a request of `link`; whatever happens to it, ENDED comes last. */

@@ -228,7 +228,9 @@ load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
 		pool_set_beats(l->pool, &l->pulse->beats);
 	conf.pool = l->pool;
 	conf.kv = l->kv;
-	return engine_new(&conf, &l->engine, cause);
+	if ((r = engine_new(&conf, &l->engine, cause)) != 0)
+		return r;
+	return engine_probe(l->engine, cause);
 }
 
 static void

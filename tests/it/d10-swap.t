@@ -18,6 +18,8 @@ os.chmod(d.state, 0o700)
 got = subprocess.run([CTL, "quantize", TALE, f"{own}/q8.gguf", "--to", "Q8_0"], env=ENV, capture_output=True, text=True)
 t.equal(got.returncode, 0, "a variant is made")
 open(f"{own}/broken.gguf", "wb").write(b"GGUF" + b"\xff" * 60)
+tale = open(TALE, "rb").read()
+open(f"{own}/nan.gguf", "wb").write(tale[:-4096] + b"\x00\x7e" * 2048)
 open(f"{own}/notes.txt", "w").write("no variant")
 d.start()
 
@@ -32,7 +34,7 @@ def active():
 
 # ---- what there is
 v = variants()
-t.equal(sorted(v), ["base", "broken", "q8"], "the files of the model's folder are its variants")
+t.equal(sorted(v), ["base", "broken", "nan", "q8"], "the files of the model's folder are its variants")
 t.equal([n for n in v if v[n]["active"]], ["base"], "one is active")
 t.ok({"name", "model", "file", "type", "bits_per_weight", "file_bytes", "perplexity", "kl_divergence",
       "tokens_per_s", "active"} <= set(v["q8"]), "the stable fields are there", v["q8"])
@@ -49,7 +51,8 @@ t.equal(active(), "base", "the first one serves again")
 
 # ---- what is refused
 for words, says in ((("swap", "tale", "base"), "already"), (("swap", "tale", "nothing"), "no variant"),
-                    (("swap", "tale", "broken"), "version"), (("swap", "tale", "q8", "--verify"), "figures"),
+                    (("swap", "tale", "broken"), "version"),
+                    (("swap", "tale", "nan"), "no numbers"), (("swap", "tale", "q8", "--verify"), "figures"),
                     (("swap", "tale", "--finish"), "no swap"), (("swap", "nobody", "q8"), "no model"),
                     (("swap", "tale", "q8", "--canary", "0"), "usage")):
     got = d.ctl(*words)
