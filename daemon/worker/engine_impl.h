@@ -10,8 +10,7 @@
 #include "worker/run.h"
 #include "worker/sample.h"
 
-/* A row with logits: those of the token that follows choice number `at` of
- * the run, or that is this choice. */
+/* A row with logits: those that choice number `at` of the run is made from. */
 struct out {
 	struct run	*run;
 	size_t		 at;

@@ -134,7 +134,9 @@ def long_prompt(d, n_streams):
 
 d = Daemon('listen { http = "127.0.0.1:0" }\nmodel bench { path = "%s" parallel = 16 threads = %d %s }'
            % (model, len(os.sched_getaffinity(0)), " ".join(sys.argv[3:])))
-d.complete("warm", max_tokens=2)
+# The first seconds are not of interest: pages are mapped, and the cache file is written back.
+d.complete(words("warm", 200), max_tokens=100, ignore_eos=True)
+time.sleep(3)
 wait_until(lambda: d.sql("SELECT count(*) AS n FROM requests")[0]["n"] == 1)
 common = words("common", 100)
 serving(d, "16 clients, 100 of 120 words in common", [f"{common} {words(i, 20)}" for i in range(16)])
