@@ -50,6 +50,10 @@ level() { # cpu, level
     [ $status -eq 0 ] && echo "$said" | grep -q "^ok [0-9]* - $2 panel Q4_0$"
 }
 
+no_spills() {
+    top_builddir=$dir "$top_srcdir/tests/kern/spills.t"
+}
+
 refused() { # cpu, level
     on "$1" kern/checkkern --quick --cpu="$2" | tee /dev/stderr |
         grep -q "^ok 1 - $2 # SKIP this CPU or system lacks"
@@ -67,6 +71,7 @@ check "builds without a warning" build
     echo "1..$n"
     exit 1
 }
+check "no stack traffic in the loops" no_spills
 check "neon on a Cortex-A53" level cortex-a53 neon
 check "dotprod on a Neoverse N1" level neoverse-n1 dotprod
 check "i8mm" level max i8mm
