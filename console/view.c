@@ -64,6 +64,8 @@ static const struct column workers_view[] = {
 static const struct column requests_view[] = {
 	{ "age_ms", "AGE", FORM_MS, 8 },
 	{ "state", "STATE", FORM_STATE, 8 },
+	{ "position", "PLACE", FORM_NUMBER, 5 },
+	{ "priority", "PRIO", FORM_NUMBER, 4 },
 	{ "model", "MODEL", FORM_TEXT, 12 },
 	{ "worker", "WORKER", FORM_NUMBER, 6 },
 	{ "prompt_tokens", "IN", FORM_NUMBER, 6 },

@@ -178,15 +178,14 @@ request_fail(struct gate *g, struct request *r, int code, const char *text,
 	request_end(g, r, &res, false);
 }
 
-/* Callbacks may abandon or cancel their request: it lives until release. */
-static void
-hold(struct request *r)
+void
+core_hold(struct request *r)
 {
 	r->n_holds++;
 }
 
-static bool
-release(struct request *r)
+bool
+core_release(struct request *r)
 {
 	bool is_over = r->is_over;
 
@@ -260,14 +259,14 @@ request_submit(struct gate *g, struct request *r)
 		variants_draw(m, r);
 	before = sched_enqueue(m, r);
 	g->n_queued++;
-	hold(r);
+	core_hold(r);
 	core_dispatch(g, m);
 	/* A model without workers must not sleep until the next tick. */
 	if (strcmp(m->state, "idle") == 0)
 		links_tell_load(g, m, r->arrived_ns);
-	if (!r->is_over && r->events != NULL && r->events->queued != NULL)
-		r->events->queued(r, before);
-	release(r);
+	if (!r->is_over)
+		positions_tell(g, r, before);
+	core_release(r);
 }
 
 /* ---- to a worker ---- */
@@ -441,7 +440,7 @@ on_answer(struct gate *g, struct request *r, const struct frame *f)
 	struct msg_result result;
 	char *why = NULL;
 
-	hold(r);
+	core_hold(r);
 	if (f->type == MSG_TOKENS && msg_get_tokens(f->body, &tokens) == 0) {
 		if (r->events != NULL && r->events->tokens != NULL)
 			r->events->tokens(r, tokens.tokens);
@@ -457,7 +456,7 @@ on_answer(struct gate *g, struct request *r, const struct frame *f)
 	}
 	if (!r->is_over)
 		request_end(g, r, &res, true);
-	release(r);
+	core_release(r);
 	free(why);
 }
 
@@ -505,7 +504,7 @@ core_frame(struct gate *g, struct gate_worker *w, const struct frame *f)
 		r->prompt_tokens = started.prompt_tokens;
 		r->cached_tokens = started.cached_tokens;
 	} else if (f->type == MSG_OUT && msg_get_out(f->body, &out) == 0) {
-		hold(r);
+		core_hold(r);
 		on_out(g, r, &out);
 		if (!r->is_over)
 			suspects_progress(g, r);
@@ -513,7 +512,7 @@ core_frame(struct gate *g, struct gate_worker *w, const struct frame *f)
 		if (!r->is_over && r->deadline_ns != 0 &&
 		    clock_now_ns() >= r->deadline_ns)
 			request_fail(g, r, BM_ETIMEOUT, NULL, 0);
-		release(r);
+		core_release(r);
 	} else if (f->type == MSG_ENDED &&
 	    msg_get_ended(f->body, &ended) == 0) {
 		on_ended(g, r, &ended);

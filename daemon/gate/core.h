@@ -42,6 +42,10 @@ void	 core_fail(struct gate *g, struct request *r, int code,
 struct request	*core_find_uuid(const struct gate *g, const char *uuid);
 /* End everything there is. */
 void	 core_end_all(struct gate *g, int code, const char *text);
+/* Callbacks may abandon or cancel a request: it lives until release, which
+ * tells whether it goes on. */
+void	 core_hold(struct request *r);
+bool	 core_release(struct request *r);
 /* End what is past its deadline. */
 void	 core_deadlines(struct gate *g, uint64_t now_ns);
 
@@ -81,6 +85,13 @@ void	 suspects_death(struct gate *g, const struct msg_worker_died *d);
 void	 suspects_tick(struct gate *g, uint64_t now_ns);
 /* Tokens of r came: is it cleared now? */
 void	 suspects_progress(struct gate *g, struct request *r);
+
+/* ---- positions.c ---- */
+
+/* r has just come: tell its client how many are before it. */
+void	 positions_tell(struct gate *g, struct request *r, size_t position);
+/* Tell whose position has changed, a few times a second. */
+void	 positions_tick(struct gate *g, uint64_t now_ns);
 
 /* ---- variants.c ---- */
 

@@ -117,7 +117,7 @@ struct gate_model {
 	uint32_t	 n_ctx;
 	uint32_t	 n_vocab;
 	char		 chat_form[16];
-	struct request_list queue;	/* waiting, oldest first */
+	struct request_list queue;	/* waiting, in sched.h's order */
 	struct request_list asides;	/* not RUN: wait for any worker */
 	size_t		 n_queued;	/* in both */
 	size_t		 n_live;	/* queued or running */
@@ -180,6 +180,7 @@ struct gate {
 	uint32_t	 drain_seq;	/* of the master's DRAIN */
 	uint64_t	 drain_end_ns;	/* 0: no limit */
 	uint64_t	 leave_ns;	/* end then; 0: not yet */
+	uint64_t	 told_ns;	/* positions, last time */
 };
 
 /* NULL name: the first model.  NULL when there is none of that name. */

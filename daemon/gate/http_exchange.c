@@ -179,13 +179,21 @@ http_stream_end(struct http_call *c)
 	http_stream_flush(c);
 }
 
+static void
+add_number(struct MHD_Response *r, const char *name, uint64_t n)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n);
+	MHD_add_response_header(r, name, digits);
+}
+
 /* Hand the answer to the library. */
 static enum MHD_Result
 queue_response(struct exchange *x)
 {
 	struct MHD_Response *r = x->response;
 	enum MHD_Result ok;
-	char seconds[16];
 
 	MHD_add_response_header(r, "Content-Type", x->type);
 	MHD_add_response_header(r, "X-Request-Id", x->c.id);
@@ -195,9 +203,11 @@ queue_response(struct exchange *x)
 		MHD_add_response_header(r, "Allow", x->c.allow);
 	if (x->status == 401)
 		MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
-	if (x->c.retry_s > 0) {
-		snprintf(seconds, sizeof(seconds), "%u", x->c.retry_s);
-		MHD_add_response_header(r, "Retry-After", seconds);
+	if (x->c.retry_s > 0)
+		add_number(r, "Retry-After", x->c.retry_s);
+	if (x->c.has_waited) {
+		add_number(r, "X-Queue-Position", x->c.queue_position);
+		add_number(r, "X-Queue-Wait-Ms", x->c.queue_wait_ms);
 	}
 	if (x->c.g->is_draining)
 		MHD_add_response_header(r, "Connection", "close");

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/uuid.h"
@@ -45,6 +46,9 @@ struct http_call {
 	void		*arg;
 	unsigned	 retry_s;	/* Retry-After; 0: none */
 	const char	*allow;		/* Allow; NULL: none */
+	bool		 has_waited;	/* X-Queue-Position, -Wait-Ms: */
+	size_t		 queue_position;
+	uint64_t	 queue_wait_ms;
 };
 
 /* Takes the buffer. */

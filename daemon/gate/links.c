@@ -425,11 +425,11 @@ check_drained(struct gate *g, uint64_t now_ns)
 void
 links_tell_load(struct gate *g, struct gate_model *m, uint64_t now_ns)
 {
-	const struct request *r = TAILQ_FIRST(&m->queue);
+	uint64_t oldest_ns = sched_oldest_ns(m);
 	uint32_t queued = (uint32_t)m->n_queued;
 	uint32_t running = (uint32_t)(m->n_live - m->n_queued);
 	struct msg_model_load load = { slice_of(m->name), queued, running,
-	    r == NULL ? 0 : (now_ns - r->arrived_ns) / CLOCK_NS_PER_MS };
+	    oldest_ns == 0 ? 0 : (now_ns - oldest_ns) / CLOCK_NS_PER_MS };
 
 	if (queued == 0 && m->told_queued == 0 && m->told_running == running)
 		return;
@@ -447,6 +447,7 @@ links_tick(struct gate *g, uint64_t now_ns)
 		leave(g);
 	core_deadlines(g, now_ns);
 	suspects_tick(g, now_ns);
+	positions_tick(g, now_ns);
 	TAILQ_FOREACH(m, &g->models, entry)
 		links_tell_load(g, m, now_ns);
 	if (g->drain_seq != 0)

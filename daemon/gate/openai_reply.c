@@ -25,6 +25,19 @@ begin_stream(struct choice *c)
 	return out;
 }
 
+/* The first that has to wait speaks for the exchange. */
+static void
+on_queued(struct request *r, size_t position, uint64_t wait_ms)
+{
+	struct http_call *c = ((struct choice *)r->arg)->job->call;
+
+	if (r->worker != NULL || c->has_waited)
+		return;
+	c->has_waited = true;
+	c->queue_position = position;
+	c->queue_wait_ms = wait_ms;
+}
+
 static void
 on_output(struct request *r, struct slice text, struct words tokens,
     struct slice logprobs)
@@ -114,6 +127,7 @@ on_done(struct request *r, const struct request_result *res)
 }
 
 const struct request_events job_events = {
+	.queued = on_queued,
 	.output = on_output,
 	.done = on_done
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simple parameters are rows of params.def: an offset into msg_run, a type
- * and limits.  Lists are gathered in buffers of struct params and copied into
- * each request made from it, because "n" makes several.
+ * The simple parameters are rows of params.def: an offset into struct params,
+ * a type and limits.  Lists are gathered in buffers of struct params and copied
+ * into each request made from it, because "n" makes several.
  */
 #include "config.h"
 
@@ -33,7 +33,7 @@ struct param {
 static const struct param table[] = {
 #define P(name, others, field, type, min, max, def)			\
 	{ #name, others, PARAM_##type, min, max, def,			\
-	    offsetof(struct msg_run, field) },
+	    offsetof(struct params, field) },
 #include "gate/params.def"
 #undef P
 };
@@ -43,9 +43,9 @@ static const char *const special[] = { "seed", "stop", "logit_bias",
     "logprobs", "top_logprobs", "timeout_ms", "n" };
 
 static void
-set_field(struct msg_run *run, const struct param *p, double v)
+set_field(struct params *to, const struct param *p, double v)
 {
-	char *at = (char *)run + p->offset;
+	char *at = (char *)to + p->offset;
 
 	switch (p->type) {
 	case PARAM_i32:
@@ -61,9 +61,9 @@ set_field(struct msg_run *run, const struct param *p, double v)
 }
 
 static double
-get_field(const struct msg_run *run, const struct param *p)
+get_field(const struct params *from, const struct param *p)
 {
-	const char *at = (const char *)run + p->offset;
+	const char *at = (const char *)from + p->offset;
 
 	switch (p->type) {
 	case PARAM_i32:
@@ -137,7 +137,7 @@ read_number(struct params *p, const struct param *row, const char *key,
 	if (!(x >= row->min && x <= row->max))
 		return cause_set(cause, BM_EBADREQ,
 		    "%s must be between %g and %g", key, row->min, row->max);
-	set_field(&p->run, row, x);
+	set_field(p, row, x);
 	return 0;
 }
 
@@ -155,7 +155,7 @@ read_row(struct params *p, const struct param *row, const char *key,
 	if (!params_flag(v, &on))
 		return cause_set(cause, BM_EBADREQ,
 		    "%s must be true or false", key);
-	set_field(&p->run, row, on);
+	set_field(p, row, on);
 	return 0;
 }
 
@@ -375,7 +375,7 @@ params_init(struct params *p)
 {
 	memset(p, 0, sizeof(*p));
 	for (size_t i = 0; i < N_ELEMENTS(table); i++)
-		set_field(&p->run, &table[i], table[i].def);
+		set_field(p, &table[i], table[i].def);
 	p->run.n_probs = -1;
 	/* 32 bits: whole in every JSON reader. */
 	p->run.seed = random_u64() >> 32;
@@ -437,7 +437,7 @@ params_write(const struct params *p, unsigned copy, struct buf *out)
 {
 	buf_printf(out, "{\"seed\":%lld", (long long)(p->run.seed + copy));
 	for (size_t i = 0; i < N_ELEMENTS(table); i++) {
-		double v = get_field(&p->run, &table[i]);
+		double v = get_field(p, &table[i]);
 
 		if (table[i].type == PARAM_flag)
 			buf_printf(out, ",\"%s\":%s", table[i].name,
@@ -475,6 +475,7 @@ params_request(const struct params *p, const struct prompt *prompt,
 	    .n = p->bias_values.len / 4 };
 	prompt_put(prompt, r);
 	r->timeout_ms = p->timeout_ms;
+	r->priority = p->priority;
 	buf_init(&log, LIST_BYTES_MAX * 4);
 	params_write(p, copy, &log);
 	r->params = buf_take(&log);

@@ -29,6 +29,7 @@ struct params {
 	struct msg_run	 run;		/* stop and bias are set last, by
 					 * params_request */
 	uint64_t	 timeout_ms;	/* 0: the configured one */
+	int32_t		 priority;	/* see request.h */
 	unsigned	 n_copies;	/* "n" */
 	struct buf	 stop;		/* list */
 	struct buf	 bias_tokens;	/* u32 each */

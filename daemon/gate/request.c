@@ -19,6 +19,7 @@ request_new(enum request_kind kind)
 
 	r->kind = kind;
 	uuid_v7(clock_unix_ms(), r->uuid);
+	r->priority = REQUEST_PRIORITY;
 	buf_init(&r->output, OUTPUT_LOGGED_MAX);
 	if (kind == REQUEST_GENERATE) {
 		struct msg_run *m = &r->m.run;

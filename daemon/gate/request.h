@@ -26,6 +26,8 @@
 struct request;
 struct tenant_use;
 
+#define REQUEST_PRIORITY 5	/* if none is given */
+
 enum request_kind {
 	REQUEST_GENERATE,	/* RUN */
 	REQUEST_TOKENIZE,	/* answered by on_tokens */
@@ -49,8 +51,10 @@ struct request_result {
 
 /* Any of these may be NULL.  They must not free the request. */
 struct request_events {
-	/* Accepted; how many wait before it. */
-	void	(*queued)(struct request *r, size_t position);
+	/* Accepted; how many wait before it, and how long it may take until it
+	 * starts.  Again when that many changes before it first runs. */
+	void	(*queued)(struct request *r, size_t position,
+		    uint64_t wait_ms);
 	/* Tokens and text, in order, each once: also across a worker's death.
 	 * logprobs: as in message OUT. */
 	void	(*output)(struct request *r, struct slice text,
@@ -73,6 +77,7 @@ struct request {
 	char		*prompt;	/* for the log, owned; may be NULL */
 	char		*params;	/* JSON, for the log, owned */
 	uint64_t	 timeout_ms;	/* 0: the configured one */
+	int32_t		 priority;	/* 0 to 9, higher first; see sched.h */
 	const struct request_events *events;
 	void		*arg;		/* the protocol's */
 
@@ -92,6 +97,8 @@ struct request {
 	size_t		 n_own;
 	uint64_t	 id;		/* the gate's number, never 0 */
 	struct gate_worker *worker;	/* NULL while queued */
+	size_t		 position;	/* in the queue, by sched_number */
+	size_t		 told_position;	/* to the client */
 	int32_t		 last_worker;	/* its id, -1: it never ran */
 	struct gate_model *on_model;
 	struct gate_variant *variant;	/* NULL until it first ran */
@@ -126,9 +133,9 @@ struct request {
 
 struct gate;
 
-/* Zeroed, with a uuid and RUN's defaults (max_tokens -1, temperature 0.8,
- * top_k 40, top_p 0.95, min_p 0.05, no penalties, repeat_last_n 64, n_probs
- * -1, add_special 1). */
+/* Zeroed, with a uuid, the priority of none given and RUN's defaults
+ * (max_tokens -1, temperature 0.8, top_k 40, top_p 0.95, min_p 0.05, no
+ * penalties, repeat_last_n 64, n_probs -1, add_special 1). */
 struct request	*request_new(enum request_kind kind);
 /* Only for one that was never submitted. */
 void		 request_free(struct request *r);

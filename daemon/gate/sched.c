@@ -8,8 +8,10 @@
 
 #include "base/mem.h"
 
-#define RETRY_MIN_MS	100
-#define RETRY_MAX_MS	60000
+#define RETRY_MIN_MS	100u
+#define RETRY_MAX_MS	60000u
+#define WAIT_MAX_MS	1e12
+#define GUESS_MS	1000	/* of a request, before any has ended */
 
 static struct request_list *
 list_of(struct gate_model *m, const struct request *r)
@@ -17,25 +19,34 @@ list_of(struct gate_model *m, const struct request *r)
 	return r->kind == REQUEST_GENERATE ? &m->queue : &m->asides;
 }
 
+/* Does a go first?  No key is equal to another. */
+static bool
+is_before(const struct request *a, const struct request *b)
+{
+	int64_t x = (int64_t)a->arrived_ns, y = (int64_t)b->arrived_ns;
+
+	x -= a->priority * (int64_t)SCHED_LEVEL_NS;
+	y -= b->priority * (int64_t)SCHED_LEVEL_NS;
+	return x != y ? x < y : a->id < b->id;
+}
+
 size_t
 sched_enqueue(struct gate_model *m, struct request *r)
 {
 	struct request_list *list = list_of(m, r);
-	struct request *last = TAILQ_LAST(list, request_list), *other;
-	size_t before = 0;
+	struct request *other;
+	size_t before = m->n_queued++;
 
-	m->n_queued++;
-	if (last == NULL || last->id < r->id) {
-		TAILQ_INSERT_TAIL(list, r, entry);
-		return m->n_queued - 1;
-	}
-	/* Only those that ran already come here, and they are few. */
-	TAILQ_FOREACH(other, list, entry) {
-		if (other->id > r->id)
+	/* From the end: most belong there. */
+	TAILQ_FOREACH_REVERSE(other, list, request_list, entry) {
+		if (is_before(other, r))
 			break;
-		before++;
+		before--;
 	}
-	TAILQ_INSERT_BEFORE(other, r, entry);
+	if (other == NULL)
+		TAILQ_INSERT_HEAD(list, r, entry);
+	else
+		TAILQ_INSERT_AFTER(list, other, r, entry);
 	return before;
 }
 
@@ -44,6 +55,27 @@ sched_dequeue(struct gate_model *m, struct request *r)
 {
 	TAILQ_REMOVE(list_of(m, r), r, entry);
 	m->n_queued--;
+}
+
+uint64_t
+sched_oldest_ns(const struct gate_model *m)
+{
+	const struct request *r = TAILQ_FIRST(&m->queue);
+	uint64_t oldest_ns = r == NULL ? 0 : r->arrived_ns;
+
+	TAILQ_FOREACH(r, &m->queue, entry)
+		oldest_ns = MEM_MIN(oldest_ns, r->arrived_ns);
+	return oldest_ns;
+}
+
+void
+sched_number(struct gate_model *m)
+{
+	struct request *r;
+	size_t n = 0;
+
+	TAILQ_FOREACH(r, &m->queue, entry)
+		r->position = n++;
 }
 
 static bool
@@ -134,14 +166,22 @@ sched_slots(const struct worker_list *workers, const struct gate_model *m)
 }
 
 uint64_t
-sched_retry_ms(double mean_ms, size_t n_slots)
+sched_wait_ms(size_t position, double mean_ms, size_t n_slots)
 {
-	double ms;
+	double n_rounds = (double)(position + 1) /
+	    (double)MEM_MAX(n_slots, (size_t)1);
 
 	if (!(mean_ms > 0))
-		mean_ms = 1000;
-	ms = ceil(mean_ms / (double)MEM_MAX(n_slots, (size_t)1));
-	return (uint64_t)MEM_MIN(MEM_MAX(ms, RETRY_MIN_MS), RETRY_MAX_MS);
+		mean_ms = GUESS_MS;
+	return (uint64_t)MEM_MIN(ceil(mean_ms * n_rounds), WAIT_MAX_MS);
+}
+
+uint64_t
+sched_retry_ms(double mean_ms, size_t n_slots)
+{
+	uint64_t ms = sched_wait_ms(0, mean_ms, n_slots);
+
+	return MEM_MIN(MEM_MAX(ms, RETRY_MIN_MS), RETRY_MAX_MS);
 }
 
 double

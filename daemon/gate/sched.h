@@ -6,21 +6,30 @@
  * Which request runs next and where.  Pure: it reads and links the structs of
  * gate.h and request.h, sends nothing and asks no clock.
  *
- * A model's queue is in the order of the requests' numbers, that is, of their
- * arrival; a request that lost its worker therefore comes before all that
- * never ran.
+ * A model's queue is in the order of one key that never changes: the time of
+ * arrival less SCHED_LEVEL_NS for each level of priority.  Later requests pass
+ * one only if they are of a higher priority and came within that time for each
+ * level that they are above it, 9 levels at most: what comes more than 90 s
+ * later never does, so nobody starves.  A request that lost its worker comes
+ * back with the key it had.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "gate/gate.h"
 
-/* Put into its model's queue at the place its number gives it; returns how
- * many are before it. */
+#define SCHED_LEVEL_NS	(10 * CLOCK_NS_PER_S)
+
+/* Put into its model's queue at its place; returns how many are before it. */
 size_t	 sched_enqueue(struct gate_model *m, struct request *r);
 void	 sched_dequeue(struct gate_model *m, struct request *r);
+/* When the one of the queue that has waited longest came; 0: nobody waits. */
+uint64_t sched_oldest_ns(const struct gate_model *m);
+/* Tell each request of the queue its position. */
+void	 sched_number(struct gate_model *m);
 
 /*
  * The ready worker of m with the fewest running, NULL when none can take a
@@ -37,8 +46,11 @@ struct request	*sched_next(const struct worker_list *workers,
 size_t	 sched_slots(const struct worker_list *workers,
 	    const struct gate_model *m);
 
+/* How long one waits that `position` others are before, from the mean duration
+ * of a request (0: unknown, a guess) and the slots. */
+uint64_t sched_wait_ms(size_t position, double mean_ms, size_t n_slots);
 /* When a refused client may try again: the time until the queue moved by one,
- * from the mean duration of a request (0: unknown) and the slots. */
+ * within bounds. */
 uint64_t sched_retry_ms(double mean_ms, size_t n_slots);
 /* The mean of recent durations, from the last mean and one more. */
 double	 sched_mean_ms(double mean_ms, double last_ms);

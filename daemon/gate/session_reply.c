@@ -155,7 +155,7 @@ round_ms(double ms)
 }
 
 static void
-on_queued(struct request *r, size_t position)
+on_queued(struct request *r, size_t position, uint64_t wait_ms)
 {
 	struct tag *t = r->arg;
 	json_t *o;
@@ -164,6 +164,7 @@ on_queued(struct request *r, size_t position)
 		return;
 	o = session_fields(t);
 	json_object_set_new(o, "position", json_integer((json_int_t)position));
+	json_object_set_new(o, "wait_ms", json_integer((json_int_t)wait_ms));
 	/* What it waits for, if not only for others. */
 	if (r->worker == NULL && r->on_model != NULL &&
 	    strcmp(r->on_model->state, "ready") != 0)

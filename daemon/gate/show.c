@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "gate/rows.h"
+#include "gate/sched.h"
 #include "wire/commands.h"
 
 /* A worker says LOAD twice a second while it works. */
@@ -386,6 +387,9 @@ show_request(const struct gate *g, const struct request *r, uint64_t now_ns,
 	json_object_set_new(o, "worker", r->worker != NULL ?
 	    json_integer(r->worker->id) : json_null());
 	set_str(o, "state", r->worker != NULL ? "running" : "queued");
+	set_int(o, "priority", (uint64_t)r->priority);
+	json_object_set_new(o, "position", r->worker != NULL ? json_null() :
+	    json_integer((json_int_t)r->position));
 	set_num(o, "age_ms", clock_ms_between(r->arrived_ns, now_ns));
 	set_int(o, "prompt_tokens", r->prompt_tokens);
 	set_int(o, "completion_tokens", r->n_generated);
@@ -410,7 +414,10 @@ show_requests(struct gate *g, struct buf *out)
 	struct request *r, **all = xreallocarray(NULL, g->requests.n + 1,
 	    sizeof(struct request *));
 	uint64_t now_ns = clock_now_ns();
+	struct gate_model *m;
 
+	TAILQ_FOREACH(m, &g->models, entry)
+		sched_number(m);
 	while ((r = map_next(&g->requests, &at)) != NULL)
 		all[n++] = r;
 	qsort(all, n, sizeof(struct request *), by_arrival);

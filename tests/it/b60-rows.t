@@ -88,7 +88,7 @@ t.equal([tuple(r.values()) for r in of_line()],
          ("unsupported", "embed", "shop", None)], "refused lines of the line protocol")
 
 line.send(op="generate", id="s", prompt="Once", max_tokens=1, stream=True)
-t.equal(line.until_done("s")[0], {"event": "queued", "id": "s", "position": 0},
+t.equal(line.until_done("s")[0], {"event": "queued", "id": "s", "position": 0, "wait_ms": 0},
         "a streamed answer begins with queued, also where nobody waits")
 line.raw(b'generate id=q prompt="Once" max_tokens=3\nquit\nping\n')
 got = [line.read(), line.read()]

@@ -21,6 +21,7 @@ fake_init(void)
 	memcpy(fake.tale.state, "ready", 6);
 	fake.tale.created_s = 1700000000;
 	fake.tale.n_ctx = 2048;
+	fake.tale.active = &fake.f16;
 	TAILQ_INSERT_TAIL(&fake.g.models, &fake.tale, entry);
 }
 

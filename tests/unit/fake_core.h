@@ -17,6 +17,7 @@
 struct fake_core {
 	struct gate	 g;
 	struct gate_model tale;
+	struct gate_variant f16;
 	struct request	*live[FAKE_MAX];	/* in order of arrival */
 	size_t		 n_live;
 	size_t		 n_submitted;

@@ -82,14 +82,26 @@ say(struct peer *p, enum msg_type type, uint32_t seq, uint64_t id,
 	spin();
 }
 
+/* The next frame but for what the master is told of the load. */
+static int
+next_frame(struct peer *p, struct frame *f, int timeout_ms)
+{
+	int r;
+
+	spin();
+	do
+		r = sync_recv(&p->io, f, timeout_ms);
+	while (r == 0 && f->type == MSG_MODEL_LOAD);
+	return r;
+}
+
 /* The next frame the gate sent to p; it must be of that type. */
 static struct frame
 hear(struct peer *p, enum msg_type type)
 {
 	struct frame f;
 
-	spin();
-	if (sync_recv(&p->io, &f, 1000) != 0)
+	if (next_frame(p, &f, 1000) != 0)
 		fail_msg("no frame came; %s was awaited", msg_name(type));
 	if (f.type != type)
 		fail_msg("%s came; %s was awaited", msg_name(f.type),
@@ -102,8 +114,7 @@ hear_nothing(struct peer *p)
 {
 	struct frame f;
 
-	spin();
-	assert_int_equal(sync_recv(&p->io, &f, 0), BM_ETIMEOUT);
+	assert_int_equal(next_frame(p, &f, 0), BM_ETIMEOUT);
 }
 
 static void
@@ -214,6 +225,7 @@ struct client {
 	struct request	*r;
 	int		 n_queued;
 	size_t		 position;
+	uint64_t	 wait_ms;
 	int		 n_done;
 	int		 code;
 	unsigned	 finish;
@@ -224,15 +236,19 @@ struct client {
 	uint32_t	 tokens[16];
 	size_t		 n_tokens;
 	bool		 abandons;	/* at the first output */
+	struct request	*victim;	/* cancelled when it is queued */
 };
 
 static void
-on_queued(struct request *r, size_t position)
+on_queued(struct request *r, size_t position, uint64_t wait_ms)
 {
 	struct client *c = r->arg;
 
 	c->n_queued++;
 	c->position = position;
+	c->wait_ms = wait_ms;
+	if (c->victim != NULL)
+		request_cancel(&o.g, c->victim);
 }
 
 static void
@@ -381,6 +397,64 @@ the_queue_waits_in_order(void **state)
 }
 
 static void
+positions_are_told_as_they_change(void **state)
+{
+	struct client c[4] = { 0 };
+	uint64_t now_ns = clock_now_ns();
+	struct frame f;
+
+	worker_up(1, 1);
+	submit(&c[0], REQUEST_GENERATE, "tale");
+	for (size_t i = 1; i < 4; i++)
+		submit(&c[i], REQUEST_GENERATE, "tale");
+	f = hear(&o.worker[1], MSG_RUN);
+	assert_int_equal(c[0].wait_ms, 0);
+	assert_int_equal(c[3].position, 2);
+	assert_int_equal(c[3].wait_ms, 3000);
+	positions_tick(&o.g, now_ns);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(c[i].n_queued, 1);
+	ended(&o.worker[1], f.id, 0, 0);
+	(void)hear(&o.worker[1], MSG_RUN);
+	/* Not at once again, ... */
+	positions_tick(&o.g, now_ns + CLOCK_NS_PER_MS);
+	assert_int_equal(c[3].n_queued, 1);
+	/* ... and a callback may end any of them. */
+	c[2].victim = c[3].r;
+	positions_tick(&o.g, now_ns + CLOCK_NS_PER_S);
+	assert_int_equal(c[1].n_queued, 1);
+	assert_int_equal(c[2].n_queued, 2);
+	assert_int_equal(c[2].position, 0);
+	assert_int_equal(c[3].n_queued, 1);
+	assert_int_equal(c[3].code, BM_ECANCEL);
+	positions_tick(&o.g, now_ns + 2 * CLOCK_NS_PER_S);
+	assert_int_equal(c[2].n_queued, 2);
+	request_cancel(&o.g, c[2].r);
+	ended(&o.worker[1], 2, 0, 0);
+}
+
+/* Its process ends.  The master tells of it by worker_died. */
+static void
+worker_down(uint32_t id)
+{
+	sync_fini(&o.worker[id].io);
+	memset(&o.worker[id], 0, sizeof(o.worker[id]));
+	spin();
+}
+
+/* suspect: a request that is to blame; 0: none. */
+static void
+worker_died(uint32_t id, uint64_t suspect)
+{
+	uint8_t le[8] = { (uint8_t)suspect };
+	struct msg_worker_died m = { .worker = id, .signal = 6,
+	    .is_suspicious = suspect != 0,
+	    .requests = { le, suspect != 0 ? 2 : 0 } };
+
+	say(&o.master, MSG_WORKER_DIED, 0, 0, &m, -1);
+}
+
+static void
 a_dead_worker_loses_nothing(void **state)
 {
 	struct client c[2] = { 0 };
@@ -392,11 +466,10 @@ a_dead_worker_loses_nothing(void **state)
 	submit(&c[1], REQUEST_GENERATE, NULL);
 	f = hear(&o.worker[1], MSG_RUN);
 	out(&o.worker[1], f.id, 11, " upon");
-	sync_fini(&o.worker[1].io);
-	memset(&o.worker[1], 0, sizeof(o.worker[1]));
-	spin();
+	worker_down(1);
 	assert_int_equal(o.g.n_running, 0);
 	assert_int_equal(o.g.n_queued, 2);
+	worker_died(1, 0);
 	worker_up(2, 1);
 	/* The one that ran goes first and brings what the client has. */
 	f = hear(&o.worker[2], MSG_RUN);
@@ -428,9 +501,8 @@ retries_are_bounded(void **state)
 			submit(&c, REQUEST_GENERATE, NULL);
 		(void)hear(&o.worker[i], MSG_RUN);
 		assert_int_equal(c.n_done, 0);
-		sync_fini(&o.worker[i].io);
-		memset(&o.worker[i], 0, sizeof(o.worker[i]));
-		spin();
+		worker_down(i);
+		worker_died(i, 0);
 	}
 	assert_int_equal(c.n_done, 1);
 	assert_int_equal(c.code, BM_EWORKER);
@@ -920,6 +992,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_request_runs),
 		T(the_queue_waits_in_order),
+		T(positions_are_told_as_they_change),
 		T(a_dead_worker_loses_nothing),
 		T(retries_are_bounded),
 		T(cancelling_frees_the_slot_when_the_worker_ended),

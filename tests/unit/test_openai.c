@@ -355,6 +355,27 @@ unknown_models(void **state)
 	expect_error(501, "not_supported_error", "unsupported", NULL);
 }
 
+/* The first of them that has to wait is what the client hears of. */
+static void
+who_waits_is_told_its_place(void **state)
+{
+	static struct gate_worker w;
+
+	post(TEXT, "{\"prompt\":\"a\",\"n\":3,\"priority\":7}");
+	assert_int_equal(fake.n_live, 3);
+	assert_int_equal(fake.live[1]->priority, 7);
+	fake.live[0]->worker = &w;
+	fake.live[0]->events->queued(fake.live[0], 0, 0);
+	assert_false(h.call.has_waited);
+	fake.live[1]->events->queued(fake.live[1], 4, 900);
+	fake.live[2]->events->queued(fake.live[2], 5, 1000);
+	fake.live[1]->events->queued(fake.live[1], 0, 100);
+	assert_true(h.call.has_waited);
+	assert_int_equal(h.call.queue_position, 4);
+	assert_int_equal(h.call.queue_wait_ms, 900);
+	assert_int_equal(h.status, 0);
+}
+
 static void
 syntax_faults_have_a_place(void **state)
 {
@@ -467,6 +488,7 @@ main(void)
 		T(bad_requests_name_the_parameter),
 		T(harmless_members_pass),
 		T(unknown_models),
+		T(who_waits_is_told_its_place),
 		T(syntax_faults_have_a_place),
 		T(models),
 		T(tokens_and_templates),

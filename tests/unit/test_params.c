@@ -58,6 +58,7 @@ defaults(void **state)
 	assert_true(p.run.repeat_penalty == 1);
 	assert_int_equal(p.run.n_probs, -1);
 	assert_int_equal(p.run.add_special, 1);
+	assert_int_equal(p.priority, 5);
 	assert_int_equal(p.n_copies, 1);
 	/* Chance, but never beyond what every JSON reader keeps. */
 	params_init(&q);
@@ -111,6 +112,9 @@ refusals_name_the_parameter(void **state)
 	refused("{\"max_tokens\":99999999999999}", "max_tokens");
 	refused("{\"ignore_eos\":2}", "ignore_eos");
 	refused("{\"seed\":1.5}", "seed");
+	refused("{\"priority\":10}", "priority");
+	refused("{\"priority\":-1}", "priority");
+	refused("{\"priority\":0.5}", "priority");
 	refused("{\"n\":0}", "n");
 	refused("{\"n\":17}", "n");
 	refused("{\"stop\":5}", "stop");

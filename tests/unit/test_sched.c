@@ -85,6 +85,99 @@ queue_is_in_order_of_arrival(void **state)
 	assert_null(sched_next(&o.workers, &o.m, &w));
 }
 
+/* Of two that wait, the higher priority goes first if it came within a level's
+ * time for each level that it is above, and only then. */
+static void
+higher_priority_passes_for_a_time(void **state)
+{
+	struct world o;
+
+	world_init(&o);
+	o.r[0].arrived_ns = SCHED_LEVEL_NS / 2;
+	o.r[0].priority = 5;
+	sched_enqueue(&o.m, &o.r[0]);
+	for (int32_t p = 0; p <= 9; p++) {
+		uint64_t reach_ns = p > 5 ?
+		    (uint64_t)(p - 5) * SCHED_LEVEL_NS : 0;
+
+		o.r[1].priority = p;
+		o.r[1].arrived_ns = o.r[0].arrived_ns + reach_ns;
+		assert_int_equal(sched_enqueue(&o.m, &o.r[1]), 1);
+		sched_dequeue(&o.m, &o.r[1]);
+		if (p <= 5)
+			continue;
+		o.r[1].arrived_ns--;
+		assert_int_equal(sched_enqueue(&o.m, &o.r[1]), 0);
+		assert_int_equal(sched_oldest_ns(&o.m), o.r[0].arrived_ns);
+		sched_number(&o.m);
+		assert_int_equal(o.r[0].position, 1);
+		assert_int_equal(o.r[1].position, 0);
+		sched_dequeue(&o.m, &o.r[1]);
+	}
+	/* The clock may begin at 0. */
+	o.r[1].arrived_ns = 0;
+	o.r[1].priority = 9;
+	assert_int_equal(sched_enqueue(&o.m, &o.r[1]), 0);
+}
+
+struct simulation {
+	struct world	 o;
+	uint64_t	 now_ns;
+	uint64_t	 id;
+	size_t		 n_passed;	/* o.r[0], by others */
+};
+
+/* A place of o.r from the second on that is free has id 0. */
+static void
+simulate_arrival(struct simulation *s, int32_t priority)
+{
+	size_t i = 1;
+
+	while (i < N_ELEMENTS(s->o.r) && s->o.r[i].id != 0)
+		i++;
+	if (i == N_ELEMENTS(s->o.r))
+		return;		/* the queue is full */
+	s->o.r[i].id = ++s->id;
+	s->o.r[i].arrived_ns = s->now_ns;
+	s->o.r[i].priority = priority;
+	sched_enqueue(&s->o.m, &s->o.r[i]);
+}
+
+/* More than one slot can do comes for ever, all of the highest priority; one of
+ * the lowest waits as long as the header says, and no longer. */
+static void
+nobody_starves(void **state)
+{
+	static struct simulation s;
+	const uint64_t bound_ns = 9 * SCHED_LEVEL_NS;
+	const uint64_t job_ns = CLOCK_NS_PER_S / 2;
+	struct request *low = &s.o.r[0], *r;
+	struct gate_worker *w;
+
+	world_init(&s.o);
+	for (size_t i = 1; i < N_ELEMENTS(s.o.r); i++)
+		s.o.r[i].id = 0;
+	s.id = low->id = 1;
+	sched_enqueue(&s.o.m, low);
+	for (;;) {
+		simulate_arrival(&s, 9);
+		simulate_arrival(&s, 9);
+		r = sched_next(&s.o.workers, &s.o.m, &w);
+		assert_non_null(r);
+		sched_dequeue(&s.o.m, r);
+		if (r == low)
+			break;
+		assert_true(r->arrived_ns < bound_ns);
+		s.n_passed++;
+		r->id = 0;
+		s.now_ns += job_ns;
+		assert_true(s.now_ns < 4 * bound_ns);
+	}
+	/* It was passed by all it had to let pass, and then it was its turn. */
+	assert_true(s.now_ns >= bound_ns);
+	assert_true(s.n_passed >= bound_ns / job_ns);
+}
+
 static void
 asides_do_not_wait_for_a_slot(void **state)
 {
@@ -158,6 +251,9 @@ slots_and_retry(void **state)
 	assert_int_equal(sched_retry_ms(1, 4), 100);
 	assert_int_equal(sched_retry_ms(1e12, 1), 60000);
 	assert_int_equal(sched_retry_ms(0, 1), 1000);
+	assert_int_equal(sched_wait_ms(0, 4000, 4), 1000);
+	assert_int_equal(sched_wait_ms(5, 4000, 4), 6000);
+	assert_int_equal(sched_wait_ms(2, 0, 0), 3000);
 	assert_true(sched_mean_ms(0, 80) == 80);
 	assert_true(sched_mean_ms(80, 160) == 90);
 }
@@ -203,6 +299,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(least_loaded_worker_is_taken),
 		cmocka_unit_test(queue_is_in_order_of_arrival),
+		cmocka_unit_test(higher_priority_passes_for_a_time),
+		cmocka_unit_test(nobody_starves),
 		cmocka_unit_test(asides_do_not_wait_for_a_slot),
 		cmocka_unit_test(requests_go_to_their_variant),
 		cmocka_unit_test(slots_and_retry),

@@ -87,8 +87,8 @@ a_stream(void **state)
 	assert_string_equal(r->endpoint, "generate");
 	assert_string_equal(r->model, "tale");
 	assert_int_equal(r->m.run.max_tokens, 16);
-	r->events->queued(r, 0);
-	expect("queued id=a position=0\n");
+	r->events->queued(r, 2, 1500);
+	expect("queued id=a position=2 wait_ms=1500\n");
 	fake_output(r, " there");
 	expect("token id=a text=\" there\"\n");
 	fake_done(r, 0);
