@@ -99,6 +99,17 @@ open_socket(const char *path, int *out, struct cause *cause)
 	return 0;
 }
 
+int
+client_probe(const char *path)
+{
+	struct cause why;
+	int fd, r;
+
+	if ((r = open_socket(path, &fd, &why)) == 0)
+		close(fd);
+	return r;
+}
+
 static int
 lost(struct cause *cause)
 {

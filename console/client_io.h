@@ -17,6 +17,8 @@ typedef void (*client_line_fn)(void *arg, struct slice line);
 /* Where the daemon's admin socket is, by options and environment. */
 int	 client_socket_path(const struct ctl *ctl, char out[PATH_SIZE],
 	    struct cause *cause) BM_MUST_CHECK;
+/* 0 if somebody listens there, else why not. */
+int	 client_probe(const char *path) BM_MUST_CHECK;
 /*
  * Run one command.  silence_ms bounds the wait between two lines (0: for
  * ever).  Fails with the daemon's own code and message; BM_ENODAEMON when

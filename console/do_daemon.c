@@ -6,13 +6,17 @@
  */
 #include "config.h"
 
+#include <sys/syscall.h>
+
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -290,6 +294,65 @@ wait_ready(struct job *j, struct cause *cause)
 	return BM_ETIMEOUT;
 }
 
+/* ---- stop ---- */
+
+static void
+on_pid(void *arg, struct slice line)
+{
+	json_t *row = json_loadb(line.p, line.n, JSON_ALLOW_NUL, NULL);
+
+	*(json_int_t *)arg = json_integer_value(json_object_get(row, "pid"));
+	json_decref(row);
+}
+
+/* A descriptor that becomes readable when the daemon ends; -1 when its process
+ * can't be watched. */
+static int
+open_process(struct job *j)
+{
+	static const char *const status[] = { "show", "status" };
+	json_int_t pid = 0;
+
+	if (client_run(j->path, status, 2, ANSWER_MS, &j->progress, on_pid,
+	    &pid, NULL) != 0 || pid <= 0)
+		return -1;
+	return (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+}
+
+/* Look once more, at the end of RETRY_MS at the latest. */
+static bool
+has_ended(const struct job *j, int pid_fd)
+{
+	struct pollfd p = { .fd = pid_fd, .events = POLLIN };
+
+	if (pid_fd != -1)
+		return poll(&p, 1, RETRY_MS) > 0;
+	sleep_ms(RETRY_MS);
+	return client_probe(j->path) == BM_ENODAEMON;
+}
+
+/* Done when the daemon is gone, for that is what was asked for. */
+static int
+stop(struct job *j, struct cause *cause)
+{
+	uint64_t start = clock_now_ns();
+	int pid_fd = open_process(j), r;
+
+	r = run_once(j, cause);
+	progress_begin(&j->progress, j->ctl, "stop");
+	while (r == 0 && !has_ended(j, pid_fd)) {
+		progress_tick(&j->progress);
+		if (j->ctl->has_timeout && clock_ms_between(start,
+		    clock_now_ns()) > (double)j->ctl->timeout_ms)
+			r = cause_set(cause, BM_ETIMEOUT, "the daemon is "
+			    "ending, but has not within %.3g s",
+			    (double)j->ctl->timeout_ms / 1000);
+	}
+	if (pid_fd != -1)
+		close(pid_fd);
+	return r;
+}
+
 static int
 run(struct job *j, struct cause *cause)
 {
@@ -309,8 +372,12 @@ run(struct job *j, struct cause *cause)
 		return r;
 	j->out.shape = shape_of(j);
 	j->out.ops->begin(&j->out);
-	r = j->cmd->id == CMD_ID_WAIT_READY ? wait_ready(j, cause) :
-	    run_once(j, cause);
+	if (j->cmd->id == CMD_ID_WAIT_READY)
+		r = wait_ready(j, cause);
+	else if (j->cmd->id == CMD_ID_STOP)
+		r = stop(j, cause);
+	else
+		r = run_once(j, cause);
 	progress_end(&j->progress);
 	if (r == 0)
 		j->out.ops->end(&j->out);

@@ -31,6 +31,7 @@
 #include "gate/http_impl.h"
 
 #define CONNECTION_BYTES 16384	/* request head and write buffer */
+#define CONNECTIONS_MAX	1000000	/* as conf.def has it */
 #define RUNS_AT_ONCE	8
 #define WATCH_EVENTS	64
 
@@ -144,6 +145,14 @@ on_sweep(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 /* ---- connections ---- */
 
+/* In MHD's unit, rounded up; as of now, for reloads change it. */
+static unsigned
+idle_timeout_s(const struct conf *conf)
+{
+	return (unsigned)MEM_MIN((conf->limits_idle_timeout + 999) / 1000,
+	    86400);
+}
+
 static void
 on_connection(void *cls, struct MHD_Connection *mhd, void **arg,
     enum MHD_ConnectionNotificationCode what)
@@ -153,6 +162,8 @@ on_connection(void *cls, struct MHD_Connection *mhd, void **arg,
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		*arg = h->adding;
 		h->adding = NULL;
+		MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+		    idle_timeout_s(&h->g->conf));
 	} else if (*arg != NULL) {
 		free(*arg);
 		*arg = NULL;
@@ -228,18 +239,14 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 static void
 start_daemon(struct http *h)
 {
-	const struct conf *conf = &h->g->conf;
-	unsigned timeout_s = (unsigned)MEM_MIN((conf->limits_idle_timeout +
-	    999) / 1000, 86400);
-
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ITC |
 	    MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
 	    exchange_on_request, h,
 	    MHD_OPTION_NOTIFY_COMPLETED, exchange_on_completed, h,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)conf->limits_connections,
-	    MHD_OPTION_CONNECTION_TIMEOUT, timeout_s,
+	    /* Whoever accepts looks at limits.connections. */
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 	    MHD_OPTION_END);
 	if (h->daemon == NULL)
 		fatalx("can't start libmicrohttpd");

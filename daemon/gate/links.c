@@ -281,6 +281,11 @@ master_frame(struct chan *c, const struct frame *f, void *arg)
 	switch (f->type) {
 	case MSG_HELLO:
 		return;
+	case MSG_PING: {
+		GET(ping);
+		chan_send(c, MSG_PING, 0, 0, &m);
+		return;
+	}
 	case MSG_CONF: {
 		GET(conf);
 		on_conf(g, m.conf);

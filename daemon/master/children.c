@@ -155,6 +155,7 @@ gate_is_gone(struct master *m)
 		TAILQ_FOREACH(v, &model->variants, entry)
 			v->is_idle = true;
 	}
+	m->service.has_answered = true;
 	m->is_drained = true;
 }
 
@@ -326,6 +327,9 @@ on_gate_frame(struct master *m, const struct frame *f)
 		break;
 	case MSG_VARIANT_IDLE:
 		note_variant_idle(m, f);
+		break;
+	case MSG_PING:
+		m->service.has_answered = true;
 		break;
 	case MSG_RESULT:
 		/* The one thing the gate is asked is to drain. */

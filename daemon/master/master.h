@@ -21,6 +21,7 @@
  *	tell.c		what the gate is told
  *	do.c		operators' commands
  *	reload.c	configuration changes
+ *	service.c	what the service manager is told meanwhile
  *	stop.c		the end
  */
 
@@ -167,11 +168,23 @@ TAILQ_HEAD(event_list, event);
 enum phase { PHASE_START, PHASE_RUN, PHASE_DRAIN, PHASE_QUIT, PHASE_REQLOG,
     PHASE_OVER };
 
+/* For the service manager, if there is one. */
+struct service {
+	bool		 is_wanted;
+	uint64_t	 period_ns;	/* of the watchdog; 0: there is none */
+	uint64_t	 due_ns;
+	bool		 has_answered;	/* the gate, since the last ping */
+	bool		 is_stale;	/* status, told at status_ns */
+	uint64_t	 status_ns;
+	char		 status[256];
+};
+
 struct master {
 	struct ev_loop	*loop;
 	const struct options *options;
 	struct conf	 conf;		/* as last loaded */
 	struct listeners listeners;
+	struct service	 service;
 	struct child	 gate;
 	struct child	 reqlog;
 	struct model_list models;
@@ -328,6 +341,13 @@ int	 reload(struct master *m, struct cause *cause) BM_MUST_CHECK;
  * NULL. */
 int	 check_models(const struct conf *c, const char *file,
 	    struct cause *cause) BM_MUST_CHECK;
+
+/* ---- service.c ---- */
+/* Does a service manager want to hear of us?  Its environment says so. */
+void	 service_begin(struct master *m);
+/* Tell it what is due. */
+void	 service_tick(struct master *m, uint64_t now_ns);
+uint64_t service_wake_ns(const struct master *m);
 
 /* ---- stop.c ---- */
 /* Drain and end; is_now: without waiting for requests. */

@@ -23,9 +23,9 @@
 #include "master/child_log_io.h"
 #include "master/master.h"
 
-/* Nothing is so far away that we would not look once in a while. */
 /* How often the numbers of workers are thought over. */
 #define SCALE_NS	(CLOCK_NS_PER_S / 5)
+/* Nothing is so far away that we would not look once in a while. */
 #define LOOK_S	60.0
 
 struct watchers {
@@ -86,11 +86,12 @@ tick(struct master *m)
 static uint64_t
 next_wake_ns(struct master *m)
 {
-	uint64_t wake = m->phase == PHASE_DRAIN ? m->drain_until_ns :
-	    SUP_NEVER;
+	uint64_t wake = service_wake_ns(m);
 	const struct model *model;
 	struct child *c = NULL;
 
+	if (m->phase == PHASE_DRAIN)
+		wake = MEM_MIN(wake, m->drain_until_ns);
 	while ((c = child_next(m, c)) != NULL)
 		wake = MEM_MIN(wake, MEM_MIN(c->sup.wake_ns,
 		    health_wake_ns(c)));
@@ -122,8 +123,9 @@ on_prepare(struct ev_loop *loop, struct ev_prepare *w, int revents)
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
-	wake_ns = next_wake_ns(m);
 	now_ns = clock_now_ns();
+	service_tick(m, now_ns);
+	wake_ns = next_wake_ns(m);
 	after = wake_ns == SUP_NEVER ? LOOK_S :
 	    clock_ms_between(now_ns, wake_ns) / 1000 + 0.001;
 	ev_timer_stop(loop, &ws->timer);
@@ -202,6 +204,7 @@ master_run(struct master *m)
 	child_init(&m->reqlog, m, R_REQLOG, 0);
 	for (size_t i = 0; i < m->conf.n_models; i++)
 		model_new(m, &m->conf.models[i]);
+	service_begin(m);
 	watch(m, &ws);
 	child_act(&m->reqlog, sup_start(&m->reqlog.sup));
 	child_act(&m->gate, sup_start(&m->gate.sup));

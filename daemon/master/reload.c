@@ -10,11 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "master/conf_diff.h"
 #include "master/master.h"
 #include "master/notify.h"
+
+#define CHANGES_MAX	3000	/* bytes told of one reload */
 
 /* Do these settings need other processes? */
 static bool
@@ -30,30 +34,27 @@ needs_new_workers(const struct conf_model *a, const struct conf_model *b)
 /* old: what the last file said of the model, NULL when nothing. */
 static void
 update(struct model *model, const struct conf_model *old,
-    const struct conf_model *new)
+    const struct conf_model *next)
 {
-	uint64_t min = model->conf.workers, max = model->conf.workers_max;
+	struct conf_model was;
 
-	if (old == NULL)
-		old = &model->conf;
-	if (old->workers != new->workers ||
-	    old->workers_max != new->workers_max) {
-		min = new->workers;
-		max = new->workers_max;
-	}
-	if (needs_new_workers(&model->conf, new)) {
+	conf_model_copy(&was, &model->conf);
+	conf_model_merge(&model->conf, old != NULL ? old : &was, next);
+	if (needs_new_workers(&was, &model->conf)) {
 		log_info("model %s: settings changed, new workers",
-		    new->name);
+		    model->conf.name);
 		model->generation++;
 		model->has_crashed = false;
 	} else {
 		workers_retry(model);
 	}
-	conf_model_fini(&model->conf);
-	conf_model_copy(&model->conf, new);
-	model_set_workers(model, min, max, "configured");
-	variant_add(model, VARIANT_BASE, new->path);
+	if (was.workers != model->conf.workers ||
+	    was.workers_max != model->conf.workers_max)
+		model_set_workers(model, model->conf.workers,
+		    model->conf.workers_max, "configured");
+	variant_add(model, VARIANT_BASE, model->conf.path);
 	model->is_told = false;
+	conf_model_fini(&was);
 }
 
 static void
@@ -80,9 +81,21 @@ apply_models(struct master *m, const struct conf *old, const struct conf *new)
 	}
 }
 
-static int
-load_and_apply(struct master *m, struct cause *cause)
+/* Did a socket come or go? */
+static bool
+have_changed(const struct listeners *a, const struct listeners *b)
 {
+	for (int i = 0; i < LISTEN_N; i++)
+		if (a->of[i].fd != b->of[i].fd)
+			return true;
+	return false;
+}
+
+/* What changed is put into changes. */
+static int
+load_and_apply(struct master *m, struct buf *changes, struct cause *cause)
+{
+	struct listeners were = m->listeners;
 	struct conf next, old;
 	struct child *c = NULL;
 	int r;
@@ -93,12 +106,15 @@ load_and_apply(struct master *m, struct cause *cause)
 		conf_fini(&next);
 		return r;
 	}
+	conf_diff(&m->conf, &next, changes);
 	old = m->conf;
 	m->conf = next;
-	while ((c = child_next(m, c)) != NULL)
+	while (changes->len > 0 && (c = child_next(m, c)) != NULL)
 		child_send_conf(c);
-	tell_listeners(m);
-	tell_daemon(m);
+	if (have_changed(&were, &m->listeners)) {
+		tell_listeners(m);
+		tell_daemon(m);
+	}
 	master_reopen_log(m);
 	apply_models(m, &old, &m->conf);
 	conf_fini(&old);
@@ -108,6 +124,7 @@ load_and_apply(struct master *m, struct cause *cause)
 int
 reload(struct master *m, struct cause *cause)
 {
+	struct buf changes;
 	int r;
 
 	if (m->phase > PHASE_RUN)
@@ -115,16 +132,18 @@ reload(struct master *m, struct cause *cause)
 		    "the daemon is stopping");
 	notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\n",
 	    clock_now_ns() / 1000);
-	if ((r = load_and_apply(m, cause)) != 0) {
+	buf_init(&changes, CHANGES_MAX);
+	if ((r = load_and_apply(m, &changes, cause)) != 0) {
 		log_warnx("reload refused, all stays as it was: %s",
 		    cause->text);
 		tell_event(m, "reload_failed", "", "%s", cause->text);
 	} else {
-		log_info("configuration reloaded models=%zu",
-		    m->conf.n_models);
-		tell_event(m, "reloaded", "", "%zu models",
-		    m->conf.n_models);
+		if (changes.len == 0)
+			buf_puts(&changes, "nothing changed");
+		log_info("configuration reloaded: %s", buf_cstr(&changes));
+		tell_event(m, "reloaded", "", "%s", buf_cstr(&changes));
 	}
+	buf_fini(&changes);
 	if (m->phase == PHASE_RUN)
 		notify("READY=1\n");
 	return r;

@@ -41,13 +41,12 @@ announce_ready(struct master *m)
 	const struct listener *http = &m->listeners.of[LISTEN_HTTP];
 	const struct listener *line = &m->listeners.of[LISTEN_LINE];
 
-	tell_parent(m);
-	notify("READY=1\nMAINPID=%d\nSTATUS=Serving%s%s\n", (int)getpid(),
-	    http->fd != -1 ? " HTTP on " : "", http->addr);
 	log_info("ready http=%s line=%s socket=%s models=%zu",
 	    http->fd != -1 ? http->addr : "off",
 	    line->fd != -1 ? line->addr : "off",
 	    m->listeners.of[LISTEN_CLIENT_UNIX].addr, m->conf.n_models);
+	tell_parent(m);
+	notify("READY=1\nMAINPID=%d\n", (int)getpid());
 }
 
 static void
@@ -82,7 +81,7 @@ stop_begin(struct master *m, bool is_now)
 	if (m->phase >= PHASE_QUIT || (m->phase == PHASE_DRAIN && !is_now))
 		return;
 	if (m->phase < PHASE_DRAIN) {
-		notify("STOPPING=1\nSTATUS=Waiting for running requests\n");
+		notify("STOPPING=1\n");
 		log_info("stopping%s", is_now ? " now" :
 		    ", running requests finish");
 		tell_event(m, "stopping", "", "%s", is_now ? "now" : "drain");

@@ -25,7 +25,7 @@ for name, text, code, words in (
         ("a model that is not there", 'log { keep = none }\nmodel a {\n path = "/none.gguf"\n}\n', 2,
          "b.conf:3: model a: /none.gguf: No such file"),
         ("a model that can't be loaded", f'model a {{\n path = "{cut}"\n}}\n', 2, "b.conf:2: model a: cut.gguf: tensor"),
-        ("no worker", f'model a {{\n path = "{TALE}"\n workers = 0\n}}\n', 2, "b.conf:3: model.workers"),
+        ("65 workers", f'model a {{\n path = "{TALE}"\n workers = 65\n}}\n', 2, "b.conf:3: model.workers"),
         ("all is well", f'model a {{ path = "{TALE}" }}\n', 0, "ok: 1 model\n")):
     got = check(text)
     t.ok(got[0] == code and words in got[1], f"--check: {name}", got)

@@ -154,7 +154,7 @@ message_of_a_newer_version(void **state)
 	buf_put_slice(&b, slice_of(""));
 	assert_int_equal(conf_get(cur_of(b.data, b.len), &c, &why), 0);
 	assert_int_equal(c.limits_queue, 9);
-	assert_int_equal(c.limits_retries, 2);
+	assert_int_equal(c.limits_retries, 100);
 	assert_string_equal(c.state_dir, "/state");
 	conf_fini(&c);
 	buf_fini(&b);
@@ -217,7 +217,7 @@ static const struct {
 	{ "foo", 1, "foo" },
 	{ "foo = 1", 1, "foo" },
 	{ "# c\n# d\n\nlog { level = loud }", 4, "loud" },
-	{ "/*\n\n*/ autoscale { }", 3, "autoscale" },
+	{ "/*\n\n*/ autoscaler { }", 3, "autoscaler" },
 	{ "limits {\n queue = 1\n quee = 2\n}", 3, "quee" },
 	{ "limits { queue = -1 }", 1, "queue" },
 	{ "limits { queue = 1e3 }", 1, "queue" },
