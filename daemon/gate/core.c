@@ -47,6 +47,14 @@ fill_times(const struct request *r, uint64_t now_ns,
 }
 
 static void
+count_run(struct tally *t, double ms, const struct request_result *res)
+{
+	t->prompt_tokens += res->prompt_tokens;
+	t->cached_tokens += res->cached_tokens;
+	hist_add(&t->duration, ms);
+}
+
+static void
 count_end(struct gate *g, const struct request *r, uint64_t now_ns,
     const struct request_result *res)
 {
@@ -69,13 +77,11 @@ count_end(struct gate *g, const struct request *r, uint64_t now_ns,
 		m->n_errors++;
 	if (r->dispatched_ns == 0)
 		return;
-	m->prompt_tokens += res->prompt_tokens;
-	m->cached_tokens += res->cached_tokens;
-	hist_add(&m->duration, ms);
+	count_run(&m->tally, ms, res);
 	if (r->variant != NULL) {
+		count_run(&r->variant->tally, ms, res);
 		r->variant->n_requests++;
-		r->variant->n_errors += res->code != 0 &&
-		    res->code != BM_ECANCEL;
+		r->variant->n_errors += stats_is_fault(res->code);
 		window_hist_add(&r->variant->duration, now_ns, ms);
 	}
 	if (res->code == 0)
@@ -294,6 +300,15 @@ send_work(struct gate_worker *w, struct request *r)
 }
 
 static void
+count_wait(const struct request *r)
+{
+	double ms = clock_ms_between(r->arrived_ns, r->dispatched_ns);
+
+	hist_add(&r->on_model->tally.queue_time, ms);
+	hist_add(&r->variant->tally.queue_time, ms);
+}
+
+static void
 start(struct gate *g, struct gate_worker *w, struct request *r)
 {
 	struct gate_model *m = r->on_model;
@@ -312,8 +327,7 @@ start(struct gate *g, struct gate_worker *w, struct request *r)
 	if (r->dispatched_ns == 0) {
 		r->dispatched_ns = clock_now_ns();
 		if (r->kind == REQUEST_GENERATE)
-			hist_add(&m->queue_time, clock_ms_between(
-			    r->arrived_ns, r->dispatched_ns));
+			count_wait(r);
 	}
 	if (send_work(w, r) != 0) {
 		struct request_result res = { .code = BM_ELIMIT,
@@ -378,19 +392,40 @@ core_worker_lost(struct gate *g, struct gate_worker *w)
 /* ---- from a worker ---- */
 
 static void
+count_out(struct gate *g, struct request *r, size_t n, uint64_t now_ns)
+{
+	struct gate_model *m = r->on_model;
+	struct gate_variant *v = r->variant;
+	bool is_first = r->first_output_ns == 0;
+	double ms = clock_ms_between(is_first ? r->arrived_ns :
+	    r->last_output_ns, now_ns);
+
+	if (is_first) {
+		r->first_output_ns = now_ns;
+		hist_add(&m->tally.ttft, ms);
+		hist_add(&v->tally.ttft, ms);
+		window_hist_add(&v->ttft, now_ns, ms);
+		window_hist_add(&g->stats->ttft, now_ns, ms);
+	} else {
+		hist_add(&m->tally.gap, ms);
+		hist_add(&v->tally.gap, ms);
+	}
+	r->last_output_ns = now_ns;
+	g->stats->tokens_total += n;
+	m->tally.completion_tokens += n;
+	v->tally.completion_tokens += n;
+	rate_add(&g->stats->tokens, now_ns, n);
+	rate_add(&m->token_rate, now_ns, n);
+	rate_add(&v->token_rate, now_ns, n);
+}
+
+static void
 on_out(struct gate *g, struct request *r, const struct msg_out *m)
 {
 	uint64_t now_ns = clock_now_ns();
 	size_t n = m->tokens.n;
 
-	if (r->first_output_ns == 0) {
-		double ms = clock_ms_between(r->arrived_ns, now_ns);
-
-		r->first_output_ns = now_ns;
-		hist_add(&r->on_model->ttft, ms);
-		window_hist_add(&r->variant->ttft, now_ns, ms);
-		window_hist_add(&g->stats->ttft, now_ns, ms);
-	}
+	count_out(g, r, n, now_ns);
 	if (r->n_generated + n > r->cap_generated) {
 		r->cap_generated = MEM_MAX(r->cap_generated * 2,
 		    r->n_generated + n + 16);
@@ -401,12 +436,6 @@ on_out(struct gate *g, struct request *r, const struct msg_out *m)
 		memcpy(r->generated + r->n_generated, m->tokens.p,
 		    n * sizeof(*r->generated));
 	r->n_generated += n;
-	g->stats->tokens_total += n;
-	r->on_model->completion_tokens += n;
-	r->variant->completion_tokens += n;
-	rate_add(&r->variant->token_rate, now_ns, n);
-	rate_add(&g->stats->tokens, now_ns, n);
-	rate_add(&r->on_model->token_rate, now_ns, n);
 	/* A put beyond the limit fails; the log has what fitted. */
 	buf_put(&r->output, m->text.p, m->text.n);
 	if (r->events != NULL && r->events->output != NULL)

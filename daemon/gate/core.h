@@ -73,6 +73,10 @@ void	 workers_assign(struct gate *g, struct gate_worker *w,
 void	 workers_link(struct gate *g, const struct msg_peer *m, int fd);
 void	 workers_gone(struct gate *g, struct gate_worker *w);
 
+/* What the master tells of its ends and new begins. */
+void	 workers_count_death(struct gate_worker *w,
+	    const struct msg_worker_died *d);
+void	 workers_count_restarts(struct gate_worker *w, uint32_t n);
 /* The link to the worker is as good as gone. */
 void	 workers_unlink(struct gate *g, struct gate_worker *w);
 

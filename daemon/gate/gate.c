@@ -122,23 +122,31 @@ gate_workers_ready(const struct gate *g, const struct gate_model *m)
 	return n;
 }
 
+struct gate_memory
+gate_variant_memory(const struct gate *g, const struct gate_model *m,
+    const struct gate_variant *v)
+{
+	const struct gate_worker *w;
+	size_t n = 0;
+
+	TAILQ_FOREACH(w, &g->workers, entry)
+		n += w->variant == v && w->is_ready;
+	if (n == 0 && v == m->active)
+		n = 1;
+	return (struct gate_memory){ n * v->own_bytes,
+	    n > 0 ? v->shared_bytes : 0 };
+}
+
 uint64_t
 gate_model_memory(const struct gate *g, const struct gate_model *m)
 {
 	const struct gate_variant *v;
-	const struct gate_worker *w;
 	uint64_t sum = 0;
 
 	TAILQ_FOREACH(v, &m->variants, entry) {
-		uint64_t own = 0;
+		struct gate_memory memory = gate_variant_memory(g, m, v);
 
-		TAILQ_FOREACH(w, &g->workers, entry)
-			if (w->variant == v && w->is_ready)
-				own += v->own_bytes;
-		if (own == 0 && v == m->active)
-			own = v->own_bytes;
-		if (own > 0)
-			sum += v->shared_bytes + own;
+		sum += memory.private_bytes + memory.shared_bytes;
 	}
 	return sum;
 }

@@ -46,8 +46,8 @@ struct gate_variant {
 	uint64_t	 own_bytes;	/* of each worker */
 	double		 bits_per_weight;
 	uint64_t	 n_requests;
-	uint64_t	 n_errors;
-	uint64_t	 completion_tokens;
+	uint64_t	 n_errors;	/* no client's fault */
+	struct tally	 tally;
 	struct rate	 token_rate;
 	struct window_hist ttft;
 	struct window_hist duration;
@@ -105,6 +105,7 @@ struct gate_model {
 	char		*reason;	/* why it is in that state; "" */
 	uint32_t	 workers_min;
 	uint32_t	 workers_max;
+	uint32_t	 workers_wanted;	/* now, within those */
 	uint32_t	 n_threads;	/* 0: the worker chooses */
 	int64_t		 created_s;
 	bool		 is_going;	/* being unloaded: no new requests */
@@ -123,17 +124,10 @@ struct gate_model {
 	size_t		 n_live;	/* queued or running */
 	double		 mean_ms;	/* of recent requests, for retry_ms */
 	struct rate	 token_rate;
-	struct hist	 queue_time;
+	struct tally	 tally;
 	uint64_t	 n_by_status[STATS_N_STATUS];
-	struct hist	 ttft;
-	struct hist	 duration;
 	uint64_t	 n_requests;
 	uint64_t	 n_errors;
-	uint64_t	 prompt_tokens;
-	uint64_t	 cached_tokens;	/* of those, not computed */
-	uint64_t	 completion_tokens;
-	uint64_t	 drafted_tokens; /* by all its workers, ever */
-	uint64_t	 accepted_tokens;
 	TAILQ_ENTRY(gate_model) entry;
 };
 TAILQ_HEAD(model_list, gate_model);
@@ -199,7 +193,16 @@ size_t			 gate_model_running(const struct gate *g,
 /* Of a model, or of all (NULL). */
 size_t			 gate_workers_ready(const struct gate *g,
 			    const struct gate_model *m);
-/* What its ready workers use, or one would. */
+/* What the ready workers of a variant use, or, of the active one, one would;
+ * shared_bytes once for all of them. */
+struct gate_memory {
+	uint64_t	 private_bytes;
+	uint64_t	 shared_bytes;
+};
+struct gate_memory	 gate_variant_memory(const struct gate *g,
+			    const struct gate_model *m,
+			    const struct gate_variant *v);
+/* Both of all its variants. */
 uint64_t		 gate_model_memory(const struct gate *g,
 			    const struct gate_model *m);
 

@@ -113,6 +113,7 @@ on_model_state(struct gate *g, const struct msg_model_state *s)
 	core_word(m->state, sizeof(m->state), s->state);
 	m->workers_min = s->workers_min;
 	m->workers_max = s->workers_max;
+	m->workers_wanted = s->workers_wanted;
 	m->n_threads = s->n_threads;
 	m->created_s = s->created_s;
 	m->is_going = strcmp(m->state, "draining") == 0;
@@ -159,7 +160,7 @@ on_worker_state(struct gate *g, const struct msg_worker_state *s)
 	w->pid = s->pid;
 	workers_assign(g, w, s->model, s->variant);
 	core_word(w->state, sizeof(w->state), s->state);
-	w->restarts = s->restarts;
+	workers_count_restarts(w, s->restarts);
 	w->is_held = s->is_held != 0;
 	w->started_ms = s->started_ms;
 }

@@ -121,6 +121,7 @@ struct request {
 	uint64_t	 arrived_ns;
 	uint64_t	 dispatched_ns;
 	uint64_t	 first_output_ns;
+	uint64_t	 last_output_ns;
 	uint64_t	 deadline_ns;	/* 0: none */
 	size_t		 heap_at;	/* 1 + place among the deadlines */
 	struct tenant_use *use;

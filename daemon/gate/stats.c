@@ -75,6 +75,13 @@ stats_status_name(unsigned slot)
 	return slot < STATS_N_STATUS ? names[slot] : "internal";
 }
 
+bool
+stats_is_fault(int code)
+{
+	return code != 0 && code != BM_EOVERLOAD &&
+	    err_http_status(code) >= 500;
+}
+
 /* Turn the halves over when the current one is full. */
 static void
 window_turn(struct window_hist *w, uint64_t now_s)

@@ -7,6 +7,7 @@
  * that needs the time is handed monotonic nanoseconds.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,8 @@ enum {
 	STATS_N_STATUS
 };
 
+/* Is that how a request ends through no fault of its client? */
+bool		 stats_is_fault(int code);
 /* The slot of 0 or an error; system errors count as internal. */
 unsigned	 stats_status(int code);
 /* "ok", "queue_full"... */
@@ -51,6 +54,24 @@ struct window_hist {
 void	 window_hist_add(struct window_hist *w, uint64_t now_ns, double ms);
 double	 window_hist_quantile_ms(struct window_hist *w, uint64_t now_ns,
 	    double q);
+
+/* What was measured of the requests of a model, or of a variant, that ran;
+ * nothing here ever becomes less. */
+enum { DEATH_CRASHED, DEATH_HUNG, DEATH_KILLED, DEATH_N };
+
+struct tally {
+	uint64_t	 prompt_tokens;
+	uint64_t	 cached_tokens;	/* of those, not computed */
+	uint64_t	 completion_tokens;
+	uint64_t	 drafted_tokens;
+	uint64_t	 accepted_tokens;	/* of those */
+	uint64_t	 n_restarts;	/* of workers */
+	uint64_t	 n_deaths[DEATH_N];
+	struct hist	 queue_time;
+	struct hist	 ttft;
+	struct hist	 gap;		/* between two outputs of a request */
+	struct hist	 duration;
+};
 
 struct stats {
 	uint64_t		 requests_total;

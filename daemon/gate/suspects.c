@@ -76,8 +76,10 @@ suspects_death(struct gate *g, const struct msg_worker_died *d)
 	struct gate_worker *w = workers_find(g, d->worker);
 
 	/* Its link may not have told yet. */
-	if (w != NULL)
+	if (w != NULL) {
+		workers_count_death(w, d);
 		workers_unlink(g, w);
+	}
 	for (size_t i = 0; d->is_suspicious && i + 1 < d->requests.n; i += 2) {
 		uint64_t id = words_at(d->requests, i) |
 		    (uint64_t)words_at(d->requests, i + 1) << 32;

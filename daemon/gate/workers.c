@@ -142,14 +142,20 @@ on_model_info(struct gate *g, struct gate_worker *w,
 }
 
 static void
+count_guesses(struct tally *t, const struct gate_worker *w,
+    const struct msg_load *l)
+{
+	t->drafted_tokens += l->drafted_tokens - w->drafted_tokens;
+	t->accepted_tokens += l->accepted_tokens - w->accepted_tokens;
+}
+
+static void
 on_load(struct gate_worker *w, const struct msg_load *l)
 {
-	struct gate_model *m = w->model;
-
 	/* A worker counts from its start, a model for ever. */
-	if (m != NULL) {
-		m->drafted_tokens += l->drafted_tokens - w->drafted_tokens;
-		m->accepted_tokens += l->accepted_tokens - w->accepted_tokens;
+	if (w->model != NULL) {
+		count_guesses(&w->model->tally, w, l);
+		count_guesses(&w->variant->tally, w, l);
 	}
 	w->drafted_tokens = l->drafted_tokens;
 	w->accepted_tokens = l->accepted_tokens;
@@ -157,6 +163,29 @@ on_load(struct gate_worker *w, const struct msg_load *l)
 	w->kv_pages_used = l->kv_pages_used;
 	w->kv_pages = l->kv_pages;
 	w->load_ns = clock_now_ns();
+}
+
+void
+workers_count_death(struct gate_worker *w, const struct msg_worker_died *d)
+{
+	int kind = d->is_hung ? DEATH_HUNG : d->is_suspicious ?
+	    DEATH_CRASHED : DEATH_KILLED;
+
+	if (w->model == NULL)
+		return;
+	w->model->tally.n_deaths[kind]++;
+	w->variant->tally.n_deaths[kind]++;
+}
+
+/* n: how often the master started it again so far. */
+void
+workers_count_restarts(struct gate_worker *w, uint32_t n)
+{
+	if (w->model != NULL && n > w->restarts) {
+		w->model->tally.n_restarts += n - w->restarts;
+		w->variant->tally.n_restarts += n - w->restarts;
+	}
+	w->restarts = n;
 }
 
 static void

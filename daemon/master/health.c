@@ -113,7 +113,8 @@ tell_death(struct child *c, const struct pulse_record *r, int signal)
 	uint32_t halves[2 * PULSE_REQUESTS];
 	struct msg_worker_died m = { .worker = c->id, .signal = signal,
 	    .is_suspicious = is_suspicious(c, signal),
-	    .requests = { halves, 2 * r->n_requests } };
+	    .requests = { halves, 2 * r->n_requests },
+	    .is_hung = c->health.is_hung };
 
 	for (size_t i = 0; i < r->n_requests; i++) {
 		halves[2 * i] = (uint32_t)r->requests[i];

@@ -136,7 +136,8 @@ tell_model(struct master *m, struct model *model)
 	    model->previous->name : ""),
 	    .next = slice_of(swap->next != NULL ? swap->next->name : ""),
 	    .percent = swap->is_shared ? swap->percent : 0,
-	    .is_held = model->is_held, .why = slice_of(model->why) };
+	    .is_held = model->is_held, .why = slice_of(model->why),
+	    .workers_wanted = (uint32_t)model->n_workers };
 
 	TAILQ_FOREACH(w, &model->workers, entry)
 		s.workers += w->sup.state == SUP_READY;
