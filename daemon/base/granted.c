@@ -227,30 +227,37 @@ memory_v1(const char *dir)
 /* What is left of a limit, with the file pages that would give way. */
 static uint64_t
 left(const char *dir, uint64_t limit, const char *used_name,
-    const char *file_key)
+    const char *const file_keys[2])
 {
 	char stat[PATH_MAX];
-	uint64_t used, file;
+	uint64_t used, file = 0;
 
 	if (limit == NO_LIMIT)
 		return NO_LIMIT;
 	snprintf(stat, sizeof(stat), "%.*s/memory.stat", PATH_MAX - 16, dir);
 	used = number_in(dir, used_name, 0);
-	file = MEM_MIN(number_of_key(stat, file_key), used);
+	for (int i = 0; i < 2; i++)
+		file += number_of_key(stat, file_keys[i]);
+	file = MEM_MIN(file, used);
 	return limit - MEM_MIN(limit, used - file);
 }
 
 static uint64_t
 left_v2(const char *dir)
 {
-	return left(dir, memory_v2(dir), "memory.current", "inactive_file ");
+	static const char *const file[] = { "inactive_file ",
+	    "active_file " };
+
+	return left(dir, memory_v2(dir), "memory.current", file);
 }
 
 static uint64_t
 left_v1(const char *dir)
 {
-	return left(dir, memory_v1(dir), "memory.usage_in_bytes",
-	    "total_inactive_file ");
+	static const char *const file[] = { "total_inactive_file ",
+	    "total_active_file " };
+
+	return left(dir, memory_v1(dir), "memory.usage_in_bytes", file);
 }
 
 uint64_t
@@ -274,4 +281,14 @@ granted_memory_free_bytes(void)
 	    left_v1(CGROUP_ROOT "/memory"));
 
 	return kib == 0 ? limit : MEM_MIN(limit, kib * 1024);
+}
+
+void
+granted_of_process(pid_t pid, uint64_t *own, uint64_t *shared)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	*own = number_of_key(path, "RssAnon:") * 1024;
+	*shared = number_of_key(path, "RssShmem:") * 1024;
 }

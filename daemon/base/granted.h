@@ -8,6 +8,8 @@
  * What can't be read or understood sets no limit.
  */
 
+#include <sys/types.h>
+
 #include <stdint.h>
 
 /* CPUs by affinity and quota; at least 1. */
@@ -17,5 +19,9 @@ uint64_t	 granted_memory_bytes(void);
 /* Memory that could still be taken without anything being killed or swapped:
  * what is free or can be given up at once (file pages). */
 uint64_t	 granted_memory_free_bytes(void);
+/* What a process has in memory that can't be given up at once: *own nobody
+ * else has, *shared is of memory files.  0 when that can't be read. */
+void		 granted_of_process(pid_t pid, uint64_t *own,
+		    uint64_t *shared);
 
 #endif

@@ -44,6 +44,8 @@ struct gate_variant {
 	char		 type[16];
 	uint64_t	 shared_bytes;	/* weights, once for all workers */
 	uint64_t	 own_bytes;	/* of each worker */
+	uint64_t	 kv_bytes;	/* of these */
+	uint64_t	 scratch_bytes;	/* likewise */
 	double		 bits_per_weight;
 	uint64_t	 n_requests;
 	uint64_t	 n_errors;	/* no client's fault */

@@ -93,7 +93,10 @@ void
 show_procs_add(struct show_procs *p, unsigned type, struct cur body)
 {
 	struct msg_proc m;
+	struct msg_memory memory;
 
+	if (type == MSG_MEMORY && msg_get_memory(body, &memory) == 0)
+		p->memory = memory;
 	if (type != MSG_PROC || msg_get_proc(body, &m) != 0)
 		return;
 	p->v = xreallocarray(p->v, p->n + 1, sizeof(*p->v));
@@ -156,6 +159,17 @@ total_memory(const struct gate *g, const struct show_procs *p)
 /* ---- status ---- */
 
 static json_t *
+memory_object(const struct msg_memory *m)
+{
+	json_t *o = json_object();
+
+	set_int(o, "limit", m->limit);
+	set_int(o, "committed", m->committed);
+	set_int(o, "free", m->free);
+	return o;
+}
+
+static json_t *
 log_object(const struct gate *g)
 {
 	json_t *o = json_object();
@@ -197,11 +211,40 @@ show_status(struct gate *g, const struct show_procs *p, struct buf *out)
 	set_num(o, "tokens_per_s", rate_per_s(&g->stats->tokens, now_ns));
 	set_quantiles(o, "ttft_ms", &g->stats->ttft, now_ns);
 	set_int(o, "memory_bytes", total_memory(g, p));
+	json_object_set_new(o, "memory", memory_object(&p->memory));
 	json_object_set_new(o, "log", log_object(g));
 	put_line(out, o);
 }
 
 /* ---- lists ---- */
+
+static uint64_t
+own_weights(const struct gate_variant *v)
+{
+	return v->own_bytes - v->kv_bytes - v->scratch_bytes;
+}
+
+/* Of all workers of a model; shared weights count once a variant. */
+static void
+set_account(json_t *o, const struct gate *g, const struct gate_model *m)
+{
+	const struct gate_worker *w;
+	const struct gate_variant *v;
+	uint64_t weights = 0, kv = 0, scratch = 0;
+
+	TAILQ_FOREACH(v, &m->variants, entry) {
+		size_t n = 0;
+
+		TAILQ_FOREACH(w, &g->workers, entry)
+			n += w->is_ready && w->variant == v;
+		weights += n * own_weights(v) + (n > 0 ? v->shared_bytes : 0);
+		kv += n * v->kv_bytes;
+		scratch += n * v->scratch_bytes;
+	}
+	set_int(o, "weights_bytes", weights);
+	set_int(o, "kv_bytes", kv);
+	set_int(o, "scratch_bytes", scratch);
+}
 
 static void
 show_model(const struct gate *g, const struct gate_model *m, uint64_t now_ns,
@@ -224,6 +267,7 @@ show_model(const struct gate *g, const struct gate_model *m, uint64_t now_ns,
 	set_num(o, "tokens_per_s", rate_per_s(&m->token_rate, now_ns));
 	set_int(o, "memory_bytes", gate_model_memory(g, m));
 	set_int(o, "shared_bytes", m->active->shared_bytes);
+	set_account(o, g, m);
 	set_str(o, "architecture", m->architecture);
 	set_int(o, "parameters", m->n_params);
 	set_int(o, "context", m->n_ctx);
@@ -307,6 +351,12 @@ show_worker(const struct gate_worker *w, const struct show_proc *proc,
 	set_num(o, "tokens_per_s", is_fresh ? (double)w->tokens_per_s : 0);
 	set_int(o, "rss_bytes", proc == NULL ? 0 : proc->rss_bytes);
 	set_int(o, "shared_bytes", proc == NULL ? 0 : proc->shared_bytes);
+	if (w->is_ready && w->variant != NULL) {
+		set_int(o, "weights_bytes", w->variant->shared_bytes +
+		    own_weights(w->variant));
+		set_int(o, "kv_bytes", w->variant->kv_bytes);
+		set_int(o, "scratch_bytes", w->variant->scratch_bytes);
+	}
 	set_int(o, "restarts", w->restarts);
 	set_str(o, "cpu_level", w->cpu_level);
 	set_num(o, "uptime_s", w->pid == 0 ? 0 :

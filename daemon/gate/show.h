@@ -21,9 +21,10 @@ struct show_proc {
 struct show_procs {
 	struct show_proc *v;
 	size_t		  n;
+	struct msg_memory memory;	/* zeros when not told */
 };
 
-/* Take a PROC message; other types are ignored. */
+/* Take a PROC or MEMORY message; other types are ignored. */
 void	 show_procs_add(struct show_procs *p, unsigned type, struct cur body);
 void	 show_procs_fini(struct show_procs *p);
 

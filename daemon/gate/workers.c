@@ -107,6 +107,8 @@ note_variant(struct gate_variant *v, const struct msg_model_info *i)
 	core_word(v->type, sizeof(v->type), i->type);
 	v->file_bytes = i->file_bytes;
 	v->shared_bytes = MEM_MIN(i->shared_bytes, i->weight_bytes);
+	v->kv_bytes = i->kv_bytes;
+	v->scratch_bytes = i->scratch_bytes;
 	v->own_bytes = i->weight_bytes - v->shared_bytes + i->kv_bytes +
 	    i->scratch_bytes;
 	v->bits_per_weight = (double)i->bits_per_weight;

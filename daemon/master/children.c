@@ -235,7 +235,7 @@ worker_has_failed(struct child *c, const struct msg_result *r)
 	log_warnx("worker %u can't load model %s: %s", c->id,
 	    model->conf.name, text);
 	tell_event(c->master, "load_failed", model->conf.name, "%s", text);
-	swap_note_failure(model, c->variant, text);
+	swap_note_failure(model, c->variant, r->code, text);
 	if (c->variant == model->active) {
 		str_copy(model->reason, text, sizeof(model->reason));
 		model->is_told = false;
@@ -246,15 +246,18 @@ worker_has_failed(struct child *c, const struct msg_result *r)
 static void
 on_worker_frame(struct child *c, const struct frame *f)
 {
+	struct msg_model_info info;
 	struct msg_result r;
 	struct sup_limits l;
 
 	if (f->type == MSG_PROGRESS) {
 		limits_of(c, &l);
 		sup_progress(&c->sup, &l, clock_now_ns());
-	} else if (f->type == MSG_MODEL_INFO)
+	} else if (f->type == MSG_MODEL_INFO &&
+	    msg_get_model_info(f->body, &info) == 0) {
+		memory_note(c, &info);
 		worker_is_ready(c);
-	else if (f->type == MSG_RESULT && msg_get_result(f->body, &r) == 0 &&
+	} else if (f->type == MSG_RESULT && msg_get_result(f->body, &r) == 0 &&
 	    r.code != 0)
 		worker_has_failed(c, &r);
 }
@@ -399,6 +402,7 @@ give_model(struct child *c)
 		worker_has_failed(c, &r);
 		return false;
 	}
+	memory_grant(c, &m);
 	store_give(c, file.parts[0].fd);
 	for (size_t i = 0; i < file.n_parts; i++) {
 		struct msg_model_part part = {

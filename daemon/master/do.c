@@ -70,6 +70,7 @@ do_load(const struct command_call *call)
 	struct conf one;
 	struct conf_model *conf;
 	struct model_file file;
+	struct account_cost cost;
 	struct model *model;
 	int r;
 
@@ -84,7 +85,11 @@ do_load(const struct command_call *call)
 	free(conf->path);
 	conf->path = conf_path_from(call->m->conf.state_dir, call->args[1]);
 	if ((r = model_file_open(conf->path, &file, call->why)) == 0) {
+		cost = memory_expected(conf, file.n_bytes);
 		model_file_close(&file);
+		r = memory_check(call->m, name, &cost, 0, 1, call->why);
+	}
+	if (r == 0) {
 		model = model_new(call->m, conf);
 		model->is_trial = true;
 		r = ask(call, model, ASK_LOAD);
@@ -125,6 +130,17 @@ parse_range(const struct command_call *call, int *min, int *max)
 	    "from 1 to %d, or a range such as 0..3", WORKERS_MAX);
 }
 
+/* Beyond the least load decides, and stops where memory does. */
+static int
+check_workers(const struct command_call *call, const struct model *model,
+    size_t min)
+{
+	size_t n = workers_count(model, model->active, false);
+
+	return min <= n ? 0 : memory_check_more(call->m, model,
+	    model->active, min - n, call->why);
+}
+
 static int
 do_workers(const struct command_call *call)
 {
@@ -132,7 +148,8 @@ do_workers(const struct command_call *call)
 	int min, max, r;
 
 	if ((r = find(call, &model)) != 0 ||
-	    (r = parse_range(call, &min, &max)) != 0)
+	    (r = parse_range(call, &min, &max)) != 0 ||
+	    (r = check_workers(call, model, (size_t)min)) != 0)
 		return r;
 	model_set_workers(model, (uint64_t)min, (uint64_t)max,
 	    "set by an operator");
@@ -153,6 +170,10 @@ do_threads(const struct command_call *call)
 		    "the number of threads is from 0 to %d", THREADS_MAX);
 	if (model->conf.threads == (uint64_t)n)
 		return 0;
+	/* New workers come before the old ones go. */
+	if ((r = memory_check_more(call->m, model, model->active,
+	    model->n_workers, call->why)) != 0)
+		return r;
 	model->conf.threads = (uint64_t)n;
 	model->generation++;
 	model->has_crashed = false;
@@ -376,8 +397,12 @@ do_procs(struct master *m, const struct frame *f)
 {
 	struct msg_proc self = { .role = R_MASTER, .pid = (uint32_t)getpid(),
 	    .state = slice_of(m->told), .started_ms = m->started_ms };
+	struct account a = memory_account(m);
+	struct msg_memory memory = { a.limit_bytes, a.committed_bytes,
+	    account_left(&a) };
 	struct child *c = NULL;
 
+	chan_send(m->gate.chan, MSG_MEMORY, f->seq, f->id, &memory);
 	read_memory(getpid(), &self);
 	chan_send(m->gate.chan, MSG_PROC, f->seq, f->id, &self);
 	while ((c = child_next(m, c)) != NULL) {

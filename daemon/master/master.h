@@ -18,6 +18,7 @@
  *	variants.c	the files a model has
  *	swap.c		from one variant to another, and back
  *	store.c		where workers keep packed weights
+ *	memory.c	what they may take
  *	tell.c		what the gate is told
  *	do.c		operators' commands
  *	reload.c	configuration changes
@@ -33,6 +34,7 @@
 #include <stdint.h>
 
 #include "base/queue.h"
+#include "master/account.h"
 #include "master/autoscale.h"
 #include "master/listen.h"
 #include "master/options.h"
@@ -45,6 +47,7 @@ struct child_log;
 struct ev_loop;
 struct master;
 struct model;
+struct msg_model_info;
 struct pulse;
 
 /* The variant that `load` and the configuration name. */
@@ -74,6 +77,8 @@ struct child {
 	struct model	*model;
 	struct variant	*variant;
 	uint32_t	 generation;	/* of the model's settings */
+	struct account_cost cost;	/* as it told, or as is expected */
+	uint64_t	 granted_bytes;	/* beside weights, till it told */
 	struct health	 health;
 	bool		 is_held;	/* drained by an operator */
 	bool		 is_surplus;	/* to be drained, ended, forgotten */
@@ -108,6 +113,8 @@ struct variant {
 	bool		 has_failed;	/* to start, since it was last wanted */
 	unsigned	 n_crashes;	/* likewise */
 	char		 reason[256];	/* of that */
+	int		 code;		/* likewise */
+	struct account_cost cost;	/* of its workers, once one told */
 	int		 store_fd;	/* memfd of its workers' weights; -1 */
 	struct stat	 store_of;	/* the file they are of */
 	TAILQ_ENTRY(variant) entry;
@@ -135,11 +142,12 @@ struct model {
 	size_t		 n_workers;	/* wanted now */
 	struct autoscale autoscale;
 	struct autoscale_load load;
-	char		 why[128];	/* it is n_workers */
+	char		 why[256];	/* it is n_workers */
 	bool		 is_held;	/* drained by an operator */
 	uint32_t	 generation;	/* grows when workers must be new */
 	bool		 is_trial;	/* loaded by command, not yet ready */
 	bool		 has_crashed;	/* since it was ready, or at first */
+	bool		 is_short;	/* of memory for another worker */
 	bool		 is_going;	/* being unloaded */
 	bool		 comes_back;	/* the file named it again meanwhile */
 	bool		 is_idle;	/* the gate has no request of it */
@@ -165,6 +173,13 @@ struct event {
 };
 TAILQ_HEAD(event_list, event);
 
+/* The limit of what workers may take, as last looked at. */
+struct memory {
+	uint64_t	 read_ns;	/* 0: never */
+	uint64_t	 configured_bytes;
+	uint64_t	 limit_bytes;
+};
+
 enum phase { PHASE_START, PHASE_RUN, PHASE_DRAIN, PHASE_QUIT, PHASE_REQLOG,
     PHASE_OVER };
 
@@ -185,6 +200,7 @@ struct master {
 	struct conf	 conf;		/* as last loaded */
 	struct listeners listeners;
 	struct service	 service;
+	struct memory	 memory;
 	struct child	 gate;
 	struct child	 reqlog;
 	struct model_list models;
@@ -232,6 +248,35 @@ void	 store_give(struct child *c, int fd);
 void	 store_close(struct variant *v);
 /* A worker has gone; without any there is nothing to keep in memory. */
 void	 store_release(struct model *model, struct variant *v);
+
+/* ---- memory.c ---- */
+/* What one is expected to need that no worker has told of yet. */
+struct account_cost memory_expected(const struct conf_model *conf,
+	    uint64_t file_bytes);
+/* A worker tells what it takes. */
+void	 memory_note(struct child *w, const struct msg_model_info *info);
+/* The model's settings are others now. */
+void	 memory_forget(struct model *model);
+/* Tell a worker that is to load what it may take. */
+void	 memory_grant(struct child *c, struct msg_model *msg);
+/* May n_more workers beside n_now be started, once those that are leaving are
+ * gone?  0, or BM_ENOMEM with the sum. */
+int	 memory_check(struct master *m, const char *name,
+	    const struct account_cost *cost, size_t n_now, size_t n_more,
+	    struct cause *cause) BM_MUST_CHECK;
+int	 memory_check_more(struct master *m, const struct model *model,
+	    const struct variant *v, size_t n_more, struct cause *cause)
+	    BM_MUST_CHECK;
+/* How many more of the active variant; at most `most`. */
+size_t	 memory_room(struct master *m, const struct model *model,
+	    size_t most);
+/* May one more worker of v be started just now?  The cause is set unless it
+ * fits. */
+enum memory_answer { MEMORY_FITS, MEMORY_SOON, MEMORY_SHORT };
+enum memory_answer memory_ask(struct master *m, const struct model *model,
+	    const struct variant *v, struct cause *cause);
+/* What workers are meant to take. */
+struct account memory_account(struct master *m);
 
 /* ---- models.c ---- */
 struct model *model_new(struct master *m, const struct conf_model *conf);
@@ -301,7 +346,7 @@ int	 swap_begin(struct master *m, struct model *model, const char *variant,
 int	 swap_finish(struct model *model, struct cause *cause) BM_MUST_CHECK;
 /* A worker of v refused its file, or died. */
 void	 swap_note_failure(struct model *model, struct variant *v,
-	    const char *why);
+	    int code, const char *why);
 void	 swap_note_crash(struct model *model, struct variant *v,
 	    const char *why);
 /* End what is under way, or else go back to the previous variant. */

@@ -106,6 +106,28 @@ model_set_workers(struct model *model, uint64_t min, uint64_t max,
 	model->is_told = false;
 }
 
+/*
+ * Up to max, and at least those there are.  More is not looked for while
+ * nothing waits; the first one makes room for itself when it is started.
+ */
+static size_t
+most_that_fit(struct master *m, struct model *model, size_t max)
+{
+	size_t n = MEM_MAX(model->n_workers, (size_t)1), room;
+	struct cause cause;
+
+	if (model->load.n_queued == 0 || max <= n)
+		return max;
+	if ((room = memory_room(m, model, max - n)) > 0)
+		return n + room;
+	if (memory_check_more(m, model, model->active, 1, &cause) != 0 &&
+	    strcmp(model->why, cause.text) != 0) {
+		str_copy(model->why, cause.text, sizeof(model->why));
+		model->is_told = false;
+	}
+	return n;
+}
+
 /* Let load decide, within the limits and the CPUs there are. */
 static void
 scale(struct master *m, struct model *model)
@@ -123,6 +145,7 @@ scale(struct master *m, struct model *model)
 	if (!model_is_scaled(model))
 		return;
 	c.max = MEM_MAX(MEM_MIN(c.max, (size_t)granted_cpus()), c.min);
+	c.max = MEM_MIN(c.max, most_that_fit(m, model, c.max));
 	n = autoscale_step(&model->autoscale, &c, &model->load,
 	    model->n_workers, clock_now_ns(), model->why,
 	    sizeof(model->why));
@@ -178,6 +201,8 @@ state_of(const struct model *model)
 
 	if (model->is_going)
 		return "draining";
+	if (TAILQ_EMPTY(&model->workers) && model->is_short)
+		return "failed";
 	if (model->n_workers == 0 && TAILQ_EMPTY(&model->workers))
 		return "idle";
 	for (size_t i = 0; i < N_ELEMENTS(order); i++)
@@ -187,18 +212,23 @@ state_of(const struct model *model)
 	return "stopped";
 }
 
+static bool
+has_failed(const struct model *model)
+{
+	return model->has_crashed || model->is_short ||
+	    workers_have(model, model->active, SUP_FAILED);
+}
+
 /* Answer load and workers as soon as the outcome is known. */
 static void
 settle_asks(struct master *m, struct model *model)
 {
-	bool has_failed = model->has_crashed ||
-	    workers_have(model, model->active, SUP_FAILED);
-	int code = model->has_crashed ? BM_EWORKER : BM_EFORMAT;
+	int code = model->has_crashed ? BM_EWORKER : model->active->code;
 
 	if (workers_count(model, model->active, true) > 0 ||
 	    model->n_workers == 0)
 		model_answer(m, model, ASK_LOAD, 0, "");
-	if (has_failed) {
+	if (has_failed(model)) {
 		model_answer(m, model, ASK_WORKERS, code, model->reason);
 		model_answer(m, model, ASK_LOAD, code, model->reason);
 	}
@@ -213,8 +243,7 @@ settle_trial(struct master *m, struct model *model)
 {
 	if (workers_count(model, model->active, true) > 0) {
 		model->is_trial = false;
-	} else if (model->is_trial && (model->has_crashed ||
-	    workers_have(model, model->active, SUP_FAILED))) {
+	} else if (model->is_trial && has_failed(model)) {
 		model->is_going = true;
 		model->is_idle = true;
 	}
@@ -311,8 +340,7 @@ models_are_settled(const struct master *m, size_t *n_ready)
 		if (workers_count(model, model->active, true) > 0 ||
 		    model->n_workers == 0)
 			++*n_ready;
-		else if (model->n_workers > 0 && !model->has_crashed &&
-		    !workers_have(model, model->active, SUP_FAILED))
+		else if (model->n_workers > 0 && !has_failed(model))
 			is_settled = false;
 	}
 	return is_settled;

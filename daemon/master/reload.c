@@ -45,6 +45,7 @@ update(struct model *model, const struct conf_model *old,
 		    model->conf.name);
 		model->generation++;
 		model->has_crashed = false;
+		memory_forget(model);
 	} else {
 		workers_retry(model);
 	}

@@ -22,6 +22,14 @@
 /* Of a variant that comes: one may be somebody else's doing. */
 #define CRASHES_MAX	3
 
+/* Enough for a share of the requests, and at least one. */
+static size_t
+wanted_at(const struct model *model, unsigned percent)
+{
+	return percent == 0 ? model->n_workers :
+	    (model->n_workers * percent + 99) / 100;
+}
+
 size_t
 swap_wanted(const struct model *model, const struct variant *v)
 {
@@ -31,9 +39,7 @@ swap_wanted(const struct model *model, const struct variant *v)
 		return model->n_workers;
 	if (v != s->next)
 		return 0;
-	/* Enough for its share, and at least one. */
-	return s->percent == 0 || s->is_finishing ? model->n_workers :
-	    (model->n_workers * s->percent + 99) / 100;
+	return wanted_at(model, s->is_finishing ? 0 : s->percent);
 }
 
 /* ---- steps ---- */
@@ -111,9 +117,11 @@ give_up(struct master *m, struct model *model, int code, const char *why)
 }
 
 void
-swap_note_failure(struct model *model, struct variant *v, const char *why)
+swap_note_failure(struct model *model, struct variant *v, int code,
+    const char *why)
 {
 	v->has_failed = true;
+	v->code = code;
 	str_copy(v->reason, why, sizeof(v->reason));
 	v->is_told = false;
 }
@@ -122,7 +130,7 @@ void
 swap_note_crash(struct model *model, struct variant *v, const char *why)
 {
 	if (v == model->swap.next && ++v->n_crashes >= CRASHES_MAX)
-		swap_note_failure(model, v, why);
+		swap_note_failure(model, v, BM_EWORKER, why);
 }
 
 void
@@ -135,7 +143,7 @@ swap_settle(struct master *m, struct model *model)
 		return;
 	if (s->next->has_failed) {
 		str_copy(why, s->next->reason, sizeof(why));
-		give_up(m, model, BM_EFORMAT, why);
+		give_up(m, model, s->next->code, why);
 		return;
 	}
 	if ((s->is_shared && !s->is_finishing) ||
@@ -169,6 +177,9 @@ begin(struct master *m, struct model *model, struct variant *v,
 	if ((r = model_file_open(v->path, &file, cause)) != 0)
 		return r;
 	model_file_close(&file);
+	if ((r = memory_check_more(m, model, v, wanted_at(model, percent),
+	    cause)) != 0)
+		return r;
 	enter(v);
 	model->swap = (struct swap){ .next = v, .percent = percent };
 	model->is_told = false;

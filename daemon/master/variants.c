@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "master/conf_parse.h"
 #include "master/master.h"
+#include "wire/model_file.h"
 
 #define ENDING ".gguf"
 
@@ -32,18 +33,26 @@ variant_find(struct model *model, const char *name)
 	return NULL;
 }
 
+/* 0 when it can't be opened: whoever loads it is told why. */
 static uint64_t
 size_of(const char *path)
 {
-	struct stat st;
+	struct model_file file;
+	struct cause ignored;
+	uint64_t n;
 
-	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	if (model_file_open(path, &file, &ignored) != 0)
+		return 0;
+	n = file.n_bytes;
+	model_file_close(&file);
+	return n;
 }
 
 struct variant *
 variant_add(struct model *model, const char *name, const char *path)
 {
 	struct variant *v = variant_find(model, name);
+	uint64_t file_bytes = size_of(path);
 
 	if (v == NULL) {
 		v = xcalloc(1, sizeof(*v));
@@ -55,10 +64,12 @@ variant_add(struct model *model, const char *name, const char *path)
 		free(v->path);
 		v->path = xstrdup(path);
 		v->is_told = false;
+		v->cost.is_known = false;
 	}
-	if (v->file_bytes != size_of(path)) {
-		v->file_bytes = size_of(path);
+	if (v->file_bytes != file_bytes) {
+		v->file_bytes = file_bytes;
 		v->is_told = false;
+		v->cost.is_known = false;
 	}
 	return v;
 }

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/pulse.h"
+#include "base/str.h"
 #include "master/master.h"
 
 static bool
@@ -104,6 +106,37 @@ least_wanted(struct model *model, const struct variant *v)
 	return found;
 }
 
+/* May there be one more now?  If it never may, that is said, once. */
+static bool
+has_room(struct master *m, struct model *model, struct variant *v)
+{
+	struct cause cause;
+
+	switch (memory_ask(m, model, v, &cause)) {
+	case MEMORY_FITS:
+		return true;
+	case MEMORY_SOON:
+		return false;
+	case MEMORY_SHORT:
+		break;
+	}
+	if (v == model->swap.next) {
+		if (!v->has_failed)
+			swap_note_failure(model, v, cause.code, cause.text);
+		return false;
+	}
+	v->code = cause.code;
+	if (!model->is_short) {
+		log_warnx("%s", cause.text);
+		tell_event(m, "no_memory", model->conf.name, "%s",
+		    cause.text);
+		str_copy(model->reason, cause.text, sizeof(model->reason));
+		model->is_short = true;
+		model->is_told = false;
+	}
+	return false;
+}
+
 static void
 set_number(struct master *m, struct model *model, struct variant *v)
 {
@@ -111,8 +144,13 @@ set_number(struct master *m, struct model *model, struct variant *v)
 	size_t wanted = swap_wanted(model, v);
 	struct child *w;
 
-	for (; n < wanted; n++)
+	for (; n < wanted && has_room(m, model, v); n++)
 		add_worker(m, model, v);
+	if (v == model->active && n >= wanted && model->is_short) {
+		model->is_short = false;
+		model->reason[0] = '\0';
+		model->is_told = false;
+	}
 	for (; n > wanted; n--)
 		least_wanted(model, v)->is_surplus = true;
 	if (workers_count(model, v, true) < wanted)

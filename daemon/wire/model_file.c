@@ -52,9 +52,10 @@ model_file_split(const char *path, int *part, int *n_parts)
 	return n - TAIL_BYTES;
 }
 
-/* A regular file that begins as GGUF files do; its descriptor or an error. */
+/* A regular file that begins as GGUF files do; its descriptor or an error.
+ * *n_bytes grows by its size. */
 static int
-open_part(const char *path, struct cause *cause)
+open_part(const char *path, uint64_t *n_bytes, struct cause *cause)
 {
 	char magic[4] = "";
 	struct stat st;
@@ -73,8 +74,10 @@ open_part(const char *path, struct cause *cause)
 		r = cause_set(cause, BM_EFORMAT,
 		    "%s: not a GGUF file (it does not begin with \"GGUF\")",
 		    path);
-	else
+	else {
+		*n_bytes += (uint64_t)st.st_size;
 		return fd;
+	}
 	close(fd);
 	return r;
 }
@@ -83,7 +86,7 @@ static int
 add_part(struct model_file *f, const char *path, struct cause *cause)
 {
 	const char *slash = strrchr(path, '/');
-	int fd = open_part(path, cause);
+	int fd = open_part(path, &f->n_bytes, cause);
 
 	if (fd < 0)
 		return fd;

@@ -10,6 +10,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -23,6 +24,7 @@ struct model_part {
 struct model_file {
 	struct model_part	*parts;
 	size_t			 n_parts;
+	uint64_t		 n_bytes;	/* of all parts */
 };
 
 /* Opens every part; the cause names the file at fault. */

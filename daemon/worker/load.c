@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/pulse.h"
+#include "base/str.h"
 #include "kernels/kernels.h"
 #include "wire/chan_io.h"
 
@@ -20,6 +21,8 @@
 #define MAX_THREADS		512
 /* The part of the memory granted that the KV cache may take by itself. */
 #define KV_MEMORY_SHARE		4
+/* A chosen KV cache holds so many tokens, or all that there can be. */
+#define LEAST_CTX	256u
 /* How often the master is told and a line is logged while weights are packed;
  * the first far below worker.start_timeout. */
 #define PROGRESS_MS		50
@@ -108,25 +111,52 @@ kv_shape_of(const struct loaded *l, const struct msg_model *m)
 	    ATTEND_Q8_0 : ATTEND_F16);
 }
 
+/* Before they are read: a packed form takes about as much as the file. */
+static int
+check_weights(const struct loaded *l, const struct msg_model *m,
+    struct cause *cause)
+{
+	uint64_t bytes = gguf_file_bytes(l->gguf);
+	char need[24], left[24];
+
+	if (m->memory_budget == 0 || bytes <= m->memory_budget)
+		return 0;
+	return cause_set(cause, BM_ENOMEM, "the weights of %s need %s; %s "
+	    "are left for them", l->name, str_from_bytes(need, sizeof(need),
+	    bytes), str_from_bytes(left, sizeof(left), m->memory_budget));
+}
+
+/* What is left of the budget beside weights and `taken`. */
+static uint64_t
+budget_beside(const struct loaded *l, const struct msg_model *m,
+    uint64_t taken)
+{
+	taken += model_desc(l->model)->weight_bytes;
+	return m->memory_budget == 0 ? UINT64_MAX :
+	    m->memory_budget - MEM_MIN(m->memory_budget, taken);
+}
+
 /*
  * How many pages of KV cache: kv_bytes' worth, or as much as all sequences can
- * fill within a share of the memory.  A context that was asked for fits whole;
- * one that was not is cut to what the cache holds.
+ * fill within a share of the memory and what the budget leaves beside the
+ * scratch.  A context that was asked for fits whole; one that was not is cut
+ * to what the cache holds.
  */
 static size_t
-choose_pages(struct loaded *l, const struct msg_model *m)
+choose_pages(struct loaded *l, const struct msg_model *m, uint64_t scratch)
 {
 	const struct model_desc *d = model_desc(l->model);
 	struct kv_shape kv = kv_shape_of(l, m);
 	uint64_t page_bytes = MEM_MAX(kv_shape_page_bytes(&kv), (size_t)1);
 	uint64_t budget = m->kv_bytes != 0 ? m->kv_bytes :
-	    granted_memory_bytes() / KV_MEMORY_SHARE;
+	    MEM_MIN(granted_memory_bytes() / KV_MEMORY_SHARE,
+	    budget_beside(l, m, scratch));
 	size_t n_pages = (size_t)(budget / page_bytes), all;
 
 	l->n_ctx = m->n_ctx != 0 ? m->n_ctx : d->n_ctx_train;
 	all = pages_of(l->n_ctx) * l->n_parallel;
 	if (m->kv_bytes == 0)
-		n_pages = MEM_MIN(n_pages, all);
+		n_pages = MEM_MIN(MEM_MAX(n_pages, pages_of(LEAST_CTX)), all);
 	n_pages = MEM_MAX(n_pages, (size_t)1);
 	if (m->n_ctx != 0)
 		return MEM_MAX(n_pages, pages_of(l->n_ctx));
@@ -207,11 +237,11 @@ open_weights(struct loaded *l, const struct msg_model *m, struct chan *up,
 }
 
 static int
-load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
-    struct cause *cause)
+make_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
+    uint64_t scratch, struct cause *cause)
 {
 	struct kv_shape kv = kv_shape_of(l, m);
-	size_t n_pages = choose_pages(l, m);
+	size_t n_pages = choose_pages(l, m, scratch);
 	struct engine_conf conf = { .model = l->model, .chat = l->chat,
 	    .n_ctx = l->n_ctx, .n_parallel = l->n_parallel,
 	    .max_gap_ms = m->max_gap_ms, .speculate = m->speculate,
@@ -221,14 +251,64 @@ load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
 
 	conf.no_prefixes = prefixes != NULL && strcmp(prefixes, "0") == 0;
 
-	if ((r = pool_new(&l->pool, l->n_threads, cause)) != 0 ||
-	    (r = kv_pool_new(&kv, n_pages, &l->kv, cause)) != 0)
+	if ((r = kv_pool_new(&kv, n_pages, &l->kv, cause)) != 0)
+		return r;
+	conf.pool = l->pool;
+	conf.kv = l->kv;
+	return engine_new(&conf, &l->engine, cause);
+}
+
+static uint64_t
+kv_bytes(const struct loaded *l)
+{
+	return kv_pool_n_pages(l->kv) * kv_page_bytes(l->kv);
+}
+
+/* Is all that is there within the budget?  Scratch and keys and values are
+ * only address space until they are used. */
+static int
+check_budget(const struct loaded *l, const struct msg_model *m,
+    struct cause *cause)
+{
+	uint64_t weights = model_desc(l->model)->weight_bytes;
+	uint64_t scratch = engine_scratch_bytes(l->engine);
+	char text[5][24];
+
+	if (kv_bytes(l) <= budget_beside(l, m, scratch))
+		return 0;
+	return cause_set(cause, BM_ENOMEM, "a worker of %s needs %s (weights "
+	    "%s, keys and values %s, scratch %s); %s are left for it",
+	    l->name, str_from_bytes(text[0], sizeof(text[0]), weights +
+	    kv_bytes(l) + scratch),
+	    str_from_bytes(text[1], sizeof(text[1]), weights),
+	    str_from_bytes(text[2], sizeof(text[2]), kv_bytes(l)),
+	    str_from_bytes(text[3], sizeof(text[3]), scratch),
+	    str_from_bytes(text[4], sizeof(text[4]), m->memory_budget));
+}
+
+/* How much scratch there is shows when it has been made; what is left may
+ * then hold fewer pages. */
+static int
+load_engine(struct loaded *l, const struct msg_model *m, engine_send_fn send,
+    struct cause *cause)
+{
+	uint64_t scratch;
+	int r;
+
+	if ((r = pool_new(&l->pool, l->n_threads, cause)) != 0)
 		return r;
 	if (l->pulse != NULL)
 		pool_set_beats(l->pool, &l->pulse->beats);
-	conf.pool = l->pool;
-	conf.kv = l->kv;
-	if ((r = engine_new(&conf, &l->engine, cause)) != 0)
+	if ((r = make_engine(l, m, send, 0, cause)) != 0)
+		return r;
+	if (m->kv_bytes == 0 && check_budget(l, m, cause) != 0) {
+		scratch = engine_scratch_bytes(l->engine);
+		engine_free(&l->engine);
+		kv_pool_free(&l->kv);
+		if ((r = make_engine(l, m, send, scratch, cause)) != 0)
+			return r;
+	}
+	if ((r = check_budget(l, m, cause)) != 0)
 		return r;
 	return engine_probe(l->engine, cause);
 }
@@ -268,6 +348,8 @@ load_model(struct loaded *l, const struct msg_model *m, struct chan *up,
 	choose_counts(l, m);
 	if (m->vocab_only)
 		return tokenizer_open(l->gguf, &l->vocab, cause);
+	if ((r = check_weights(l, m, cause)) != 0)
+		return r;
 	if ((r = open_weights(l, m, up, cause)) != 0)
 		return r;
 	return load_engine(l, m, send, cause);
@@ -334,7 +416,7 @@ load_info(const struct loaded *l, struct msg_model_info *out)
 	out->type = slice_of(d->type);
 	out->weight_bytes = d->weight_bytes;
 	out->shared_bytes = d->shared_bytes;
-	out->kv_bytes = kv_pool_n_pages(l->kv) * kv_page_bytes(l->kv);
+	out->kv_bytes = kv_bytes(l);
 	out->kv_bytes_per_token = kv_page_bytes(l->kv) / KV_PAGE;
 	out->scratch_bytes = engine_scratch_bytes(l->engine);
 	out->n_threads = (uint32_t)l->n_threads;
