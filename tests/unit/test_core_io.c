@@ -489,6 +489,51 @@ a_dead_worker_loses_nothing(void **state)
 	assert_int_equal(c[1].n_done, 1);
 }
 
+/* A worker ends by its own fault while it works on the first of two. */
+static void
+a_suspect_runs_alone(void **state)
+{
+	struct client c[2] = { 0 };
+
+	worker_up(1, 2);
+	submit(&c[0], REQUEST_GENERATE, NULL);
+	submit(&c[1], REQUEST_GENERATE, NULL);
+	(void)hear(&o.worker[1], MSG_RUN);
+	(void)hear(&o.worker[1], MSG_RUN);
+	worker_down(1);
+	worker_up(2, 2);
+	/* Nothing goes on before it is known how the worker died. */
+	hear_nothing(&o.worker[2]);
+	worker_died(1, 1);
+	assert_int_equal(hear(&o.worker[2], MSG_RUN).id, 1);
+	hear_nothing(&o.worker[2]);
+	/* It got further: it was not this one. */
+	for (uint32_t token = 0; token < 4; token++)
+		out(&o.worker[2], 1, token, "x");
+	assert_int_equal(hear(&o.worker[2], MSG_RUN).id, 2);
+	ended(&o.worker[2], 1, 0, 4);
+	ended(&o.worker[2], 2, 0, 0);
+	assert_int_equal(c[0].code, 0);
+	assert_int_equal(c[1].code, 0);
+}
+
+static void
+poison_is_not_taken_thrice(void **state)
+{
+	struct client c = { 0 };
+
+	submit(&c, REQUEST_GENERATE, NULL);
+	for (uint32_t i = 1; i <= 2; i++) {
+		worker_up(i, 2);
+		(void)hear(&o.worker[i], MSG_RUN);
+		assert_int_equal(c.n_done, 0);
+		worker_down(i);
+		worker_died(i, 1);
+	}
+	assert_int_equal(c.n_done, 1);
+	assert_int_equal(c.code, BM_EWORKER);
+}
+
 static void
 retries_are_bounded(void **state)
 {
@@ -1006,6 +1051,8 @@ main(void)
 		T(the_queue_waits_in_order),
 		T(positions_are_told_as_they_change),
 		T(a_dead_worker_loses_nothing),
+		T(a_suspect_runs_alone),
+		T(poison_is_not_taken_thrice),
 		T(retries_are_bounded),
 		T(cancelling_frees_the_slot_when_the_worker_ended),
 		T(abandoned_inside_a_callback),
