@@ -133,7 +133,7 @@ report_crash(struct child *c)
 	if (c->model != NULL) {
 		char why[sizeof(c->model->reason)];
 
-		snprintf(why, sizeof(why), "%s %s", name, how);
+		snprintf(why, sizeof(why), "%s %.200s", name, how);
 		note_crash(c, why);
 	}
 }
