@@ -261,8 +261,10 @@ request_submit(struct gate *g, struct request *r)
 	if (r->use != NULL)
 		r->use->n_live++;
 	set_deadline(g, r);
-	if (r->kind == REQUEST_GENERATE)
+	if (r->kind == REQUEST_GENERATE) {
+		affinity_key_init(&r->key, &r->m.run);
 		variants_draw(m, r);
+	}
 	before = sched_enqueue(m, r);
 	g->n_queued++;
 	core_hold(r);
@@ -323,6 +325,7 @@ start(struct gate *g, struct gate_worker *w, struct request *r)
 		g->n_running++;
 		w->has_suspect = r->is_suspect;
 		variants_bind(r, w->variant);
+		affinity_note(&w->affinity, &r->key);
 	}
 	if (r->dispatched_ns == 0) {
 		r->dispatched_ns = clock_now_ns();

@@ -15,6 +15,7 @@
 #include "base/hist.h"
 #include "base/map.h"
 #include "base/queue.h"
+#include "gate/affinity.h"
 #include "gate/request.h"
 #include "gate/stats.h"
 #include "wire/conf.h"
@@ -85,6 +86,7 @@ struct gate_worker {
 	bool		 was_idle;	/* WORKER_IDLE has been sent */
 	struct map	 ending;	/* ids given up; their ENDED is awaited,
 					 * n_running counts them still */
+	struct affinity	 affinity;	/* what it has been sent */
 	struct request_list running;
 	TAILQ_ENTRY(gate_worker) entry;
 };

@@ -63,6 +63,7 @@ request_free(struct request *r)
 	free(r->prompt);
 	free(r->params);
 	free(r->generated);
+	affinity_key_fini(&r->key);
 	buf_fini(&r->output);
 	free(r);
 }

@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/queue.h"
 #include "base/uuid.h"
+#include "gate/affinity.h"
 #include "wire/msg.h"
 
 struct request;
@@ -101,6 +102,7 @@ struct request {
 	size_t		 told_position;	/* to the client */
 	int32_t		 last_worker;	/* its id, -1: it never ran */
 	struct gate_model *on_model;
+	struct affinity_key key;	/* of a RUN's prompt */
 	struct gate_variant *variant;	/* NULL until it first ran */
 	bool		 wants_canary;
 	uint32_t	*generated;	/* tokens whose text was delivered,

@@ -102,6 +102,37 @@ sched_worker(const struct worker_list *workers, const struct gate_model *m,
 	return best;
 }
 
+/* The one that probably has most of r's prompt in its cache, of those that are
+ * not clearly busier than the least busy one. */
+static struct gate_worker *
+near_worker(const struct worker_list *workers, const struct gate_model *m,
+    const struct gate_variant *v, const struct request *r)
+{
+	struct gate_worker *w, *best = sched_worker(workers, m, v, true);
+	uint32_t least;
+	size_t best_score;
+
+	/* A suspect wants an idle one, whichever it is. */
+	if (best == NULL || r->key.n == 0 || r->is_suspect)
+		return best;
+	least = best->n_running;
+	best_score = affinity_score(&best->affinity, &r->key);
+	TAILQ_FOREACH(w, workers, entry) {
+		size_t score;
+
+		if (!can_take(w, m, v, true) ||
+		    w->n_running > least + MEM_MAX(1u, w->n_parallel / 4))
+			continue;
+		score = affinity_score(&w->affinity, &r->key);
+		if (score > best_score || (score == best_score &&
+		    w->n_running < best->n_running)) {
+			best = w;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
 /* Where r may go now. */
 static struct gate_worker *
 any_for(const struct worker_list *workers, const struct gate_model *m,
@@ -110,7 +141,7 @@ any_for(const struct worker_list *workers, const struct gate_model *m,
 	const struct gate_variant *v = m->active, *other = m->canary;
 
 	if (r->variant != NULL && r->n_generated > 0)
-		return sched_worker(workers, m, r->variant, true);
+		return near_worker(workers, m, r->variant, r);
 	if (other != NULL && r->wants_canary) {
 		v = m->canary;
 		other = m->active;
@@ -118,7 +149,7 @@ any_for(const struct worker_list *workers, const struct gate_model *m,
 	/* One that has no worker at all must not keep its share waiting. */
 	if (other != NULL && sched_worker(workers, m, v, false) == NULL)
 		v = other;
-	return sched_worker(workers, m, v, true);
+	return near_worker(workers, m, v, r);
 }
 
 static struct gate_worker *

@@ -39,7 +39,12 @@ void	 sched_number(struct gate_model *m);
 struct gate_worker *sched_worker(const struct worker_list *workers,
 	    const struct gate_model *m, const struct gate_variant *v,
 	    bool needs_slot);
-/* The next request that can start now and its worker; NULL when none. */
+/*
+ * The next request that can start now and its worker; NULL when none.  The
+ * worker is the one that has most of the prompt's begin (affinity.h) among
+ * those with at most a quarter of their slots, or one, more running than the
+ * one with the fewest; of equals the one with the fewest.
+ */
 struct request	*sched_next(const struct worker_list *workers,
 	    const struct gate_model *m, struct gate_worker **w);
 /* RUNs the ready workers of m take at once. */

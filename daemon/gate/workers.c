@@ -245,5 +245,6 @@ workers_link(struct gate *g, const struct msg_peer *m, int fd)
 	workers_assign(g, w, m->model, m->variant);
 	w->is_draining = w->was_idle = false;
 	w->drafted_tokens = w->accepted_tokens = 0;
+	memset(&w->affinity, 0, sizeof(w->affinity));
 	w->chan = chan_new(g->loop, fd, R_GATE, R_WORKER, &worker_handler, w);
 }

@@ -200,6 +200,49 @@ asides_do_not_wait_for_a_slot(void **state)
 }
 
 static void
+a_prompt_goes_where_its_begin_is(void **state)
+{
+	uint64_t blocks[] = { 11, 13, 15 };
+	struct affinity_key begin = { blocks, 1 };
+	struct gate_worker *w;
+	struct world o;
+
+	world_init(&o);
+	for (size_t i = 0; i < N_ELEMENTS(o.w); i++)
+		o.w[i].n_parallel = 8;
+	o.r[0].key = (struct affinity_key){ blocks, 3 };
+	sched_enqueue(&o.m, &o.r[0]);
+	affinity_note(&o.w[1].affinity, &begin);
+	affinity_note(&o.w[2].affinity, &o.r[0].key);
+	sched_next(&o.workers, &o.m, &w);
+	assert_ptr_equal(w, &o.w[2]);
+	/* As long as that one is not clearly busier. */
+	o.w[2].n_running = 2;
+	sched_next(&o.workers, &o.m, &w);
+	assert_ptr_equal(w, &o.w[2]);
+	o.w[2].n_running = 3;
+	sched_next(&o.workers, &o.m, &w);
+	assert_ptr_equal(w, &o.w[1]);
+	o.w[0].n_running = o.w[1].n_running = 1;
+	sched_next(&o.workers, &o.m, &w);
+	assert_ptr_equal(w, &o.w[2]);
+	/* Of two that have the same, the less busy. */
+	affinity_note(&o.w[1].affinity, &o.r[0].key);
+	sched_next(&o.workers, &o.m, &w);
+	assert_ptr_equal(w, &o.w[1]);
+	/* One that takes nothing does not count. */
+	o.w[1].is_held = true;
+	sched_next(&o.workers, &o.m, &w);
+	assert_ptr_equal(w, &o.w[2]);
+	/* A suspect goes where it is alone. */
+	o.r[0].is_suspect = true;
+	assert_null(sched_next(&o.workers, &o.m, &w));
+	o.w[0].n_running = 0;
+	sched_next(&o.workers, &o.m, &w);
+	assert_ptr_equal(w, &o.w[0]);
+}
+
+static void
 requests_go_to_their_variant(void **state)
 {
 	struct gate_variant a = { 0 }, b = { 0 };
@@ -302,6 +345,7 @@ main(void)
 		cmocka_unit_test(higher_priority_passes_for_a_time),
 		cmocka_unit_test(nobody_starves),
 		cmocka_unit_test(asides_do_not_wait_for_a_slot),
+		cmocka_unit_test(a_prompt_goes_where_its_begin_is),
 		cmocka_unit_test(requests_go_to_their_variant),
 		cmocka_unit_test(slots_and_retry),
 		cmocka_unit_test(heap_gives_the_earliest),
