@@ -9,6 +9,8 @@
  * came from a client goes through str_vis first.
  */
 
+#include <stddef.h>
+
 #include "base/err.h"
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO,
@@ -18,6 +20,15 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO,
 void	 log_init(const char *role, enum log_level level, int to_syslog);
 /* Write to a file instead (descriptor is kept); -1 goes back to stderr. */
 void	 log_set_fd(int fd);
+/* Write to syslog while there is no such file, or to stderr. */
+void	 log_set_syslog(int to_syslog);
+/* As the configuration has it: a level's word (any other changes nothing), and
+ * "text" or "json" (see log_json.h). */
+void	 log_configure(const char *level, const char *format);
+int	 log_is_json(void);
+/* A foreign line as one of our JSON lines, see log_json_line. */
+size_t	 log_wrap(char *out, size_t size, const char *process,
+	    const char *text);
 void	 log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 /* "error", "warn", "info", "debug"; -1 for any other word. */

@@ -170,7 +170,6 @@ on_conf(struct gate *g, struct slice body)
 {
 	struct cause cause = { 0 };
 	struct conf conf = { 0 };
-	int level;
 
 	if (conf_get(cur_of(body.p, body.n), &conf, &cause) != 0) {
 		log_warnx("configuration refused: %s", cause.text);
@@ -178,8 +177,7 @@ on_conf(struct gate *g, struct slice body)
 	}
 	conf_fini(&g->conf);
 	g->conf = conf;
-	if ((level = log_level_parse(conf.log_level)) >= 0)
-		log_set_level((enum log_level)level);
+	log_configure(conf.log_level, conf.log_format);
 	g->rows->max = MEM_MAX((size_t)conf.log_pending_rows, (size_t)1);
 }
 

@@ -28,17 +28,33 @@ struct child_log {
 	size_t		 n;
 };
 
+/* The first n bytes and a line end; line[n] is given up. */
+static void
+write_line(struct child_log *l, char *line, size_t n)
+{
+	if (l->to_fd == -1) {
+		line[n] = '\0';
+		syslog(LOG_INFO, "%s", line);
+		return;
+	}
+	line[n] = '\n';
+	if (write(l->to_fd, line, n + 1) == -1)
+		(void)0; /* there is nobody left to tell */
+}
+
 static void
 put_line(struct child_log *l, size_t n)
 {
-	char end = l->line[n];
+	char wrapped[LINE_BYTES];
 
-	l->line[n] = '\0';
-	if (l->to_fd == -1)
-		syslog(LOG_INFO, "%s", l->line);
-	l->line[n] = end == '\0' ? '\n' : end;
-	if (l->to_fd != -1 && write(l->to_fd, l->line, n + 1) == -1)
-		(void)0; /* there is nobody left to tell */
+	/* A library or a sanitizer knows nothing of our format. */
+	if (log_is_json() && l->line[0] != '{') {
+		l->line[n] = '\0';
+		n = log_wrap(wrapped, sizeof(wrapped), "child", l->line);
+		write_line(l, wrapped, n - 1);
+	} else {
+		write_line(l, l->line, n);
+	}
 }
 
 /* Hand on every whole line; one that fills the buffer is cut there. */

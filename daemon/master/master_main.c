@@ -143,25 +143,35 @@ on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 /* ---- the log ---- */
 
+static bool
+is_to_syslog(const struct master *m)
+{
+	const char *to = m->conf.log_to;
+
+	return strcmp(to, "syslog") == 0 ||
+	    (strcmp(to, "auto") == 0 && !m->options->is_foreground);
+}
+
 void
 master_reopen_log(struct master *m)
 {
 	const char *path = m->conf.log_file;
-	int fd = -1, level = log_level_parse(m->conf.log_level);
+	bool to_syslog = is_to_syslog(m);
+	int fd = -1;
 
-	if (level >= 0)
-		log_set_level((enum log_level)level);
+	log_configure(m->conf.log_level, m->conf.log_format);
 	if (path[0] != '\0' && (fd = open(path, O_WRONLY | O_CREAT |
 	    O_APPEND | O_CLOEXEC, 0640)) == -1) {
 		log_warn("%s", path);
 		return;
 	}
 	log_set_fd(fd);
-	if (m->child_log == NULL && (fd != -1 || !m->options->is_foreground))
+	log_set_syslog(to_syslog);
+	if (m->child_log == NULL && (fd != -1 || to_syslog || log_is_json()))
 		m->child_log = child_log_new(m->loop);
 	if (m->child_log != NULL)
-		child_log_set_fd(m->child_log, fd != -1 ? fd :
-		    m->options->is_foreground ? STDERR_FILENO : -1);
+		child_log_set_fd(m->child_log, fd != -1 ? fd : to_syslog ?
+		    -1 : STDERR_FILENO);
 	if (m->log_fd != -1)
 		close(m->log_fd);
 	m->log_fd = fd;

@@ -248,10 +248,8 @@ static void
 use_conf(struct reqlog *l)
 {
 	const struct conf *c = &l->conf;
-	int level = log_level_parse(c->log_level);
 
-	if (level >= 0)
-		log_set_level(level);
+	log_configure(c->log_level, c->log_format);
 	l->writer.keep = keep_of(c->log_keep);
 	l->writer.retention_ms = c->log_retention;
 	l->writer.max_rows = c->log_max_rows;

@@ -304,15 +304,13 @@ on_conf(const struct frame *f)
 	struct msg_conf m;
 	struct conf conf;
 	struct cause cause = { 0 };
-	int level;
 
 	if (msg_get_conf(f->body, &m) != 0 ||
 	    conf_get(cur_of(m.conf.p, m.conf.n), &conf, &cause) != 0) {
 		log_warnx("configuration: %s", cause.text);
 		return;
 	}
-	if ((level = log_level_parse(conf.log_level)) >= 0)
-		log_set_level((enum log_level)level);
+	log_configure(conf.log_level, conf.log_format);
 	conf_fini(&conf);
 }
 

@@ -130,4 +130,37 @@ wait_until(lambda: False, 1)
 t.equal(manager.count("WATCHDOG=1"), 0, "is not fed")
 d.stop(t)
 shutil.rmtree(manager.dir)
+
+# ---- the log in JSON, whoever writes it
+d = Daemon(CONF + "log { format = json level = debug }\n")
+t.equal(d.ctl("load", "a b", "/x").returncode, 1, "a name that is none")
+d.complete("One", max_tokens=3)
+d.kill_child("worker", sig=signal.SIGSEGV)
+t.ok(wait_until(lambda: d.log().count('"worker 1 ready"') == 2), "a worker is replaced", d.log()[-2000:])
+d.process.send_signal(signal.SIGTERM)
+d.process.wait(PATIENCE)
+lines = d.log().splitlines()
+bad, objects = [], []
+for line in lines:
+    try:
+        objects.append(json.loads(line))
+    except ValueError:
+        bad.append(line)
+t.equal(bad, [], f"{len(objects)} lines are JSON")
+t.ok(all({"time", "level", "process", "message"} <= set(o) for o in objects), "with the keys that are promised",
+     [o for o in objects if len(o) < 4])
+t.ok({"master", "gate"} <= {o["process"] for o in objects}, "of several processes", {o["process"] for o in objects})
+ready = [o for o in objects if o["message"] == "worker 1 ready"]
+t.ok(len(ready) == 2 and ready[0]["fields"]["model"] == "tale" and type(ready[0]["fields"]["pid"]) is int, "key=value are fields",
+     ready)
+d.write_conf(CONF + f'log {{ format = json file = "{d.dir}/bm.log" }}\n')
+d.start()
+d.write_conf(CONF + f'log {{ format = text file = "{d.dir}/bm.log" }}\n')
+t.equal(d.ctl("reload").returncode, 0, "reload changes the format")
+d.ctl("stop", "--now")
+with open(f"{d.dir}/bm.log") as f:
+    lines = f.read().splitlines()
+t.ok(lines[0].startswith("{") and "log.format json to text" in "".join(lines) and lines[-1].endswith("stopped status=0"),
+     "in a file", lines)
+d.stop()
 t.done()

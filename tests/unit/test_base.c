@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/granted.h"
 #include "base/hist.h"
+#include "base/log_json.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -215,6 +216,64 @@ what_is_granted_is_there(void **state)
 	assert_in_range(granted_memory_free_bytes(), 1, all);
 }
 
+static const char *
+json_line(const char *text, char *to, size_t size)
+{
+	struct log_json l = { .time = "now", .level = "info",
+	    .process = "gate", .pid = 7, .text = text };
+
+	size_t n = log_json_line(to, size, &l);
+
+	assert_int_equal(n, strlen(to));
+	assert_true(strlen(to) < size);
+	assert_true(utf8_is_valid(to, strlen(to)));
+	return to;
+}
+
+#define JSON_HEAD "{\"time\":\"now\",\"level\":\"info\"," \
+    "\"process\":\"gate\",\"pid\":7,\"message\":\""
+
+static void
+log_lines_in_json(void **state)
+{
+	static const struct { const char *text, *want; } cases[] = {
+		{ "plain", "plain\"}\n" },
+		{ "", "\"}\n" },
+		{ "a\"\\\n\x7f\xff\xc3\xa4", "a\\\"\\\\\\u000a\\u007f"
+		    "\xef\xbf\xbd\xc3\xa4\"}\n" },
+		{ "up k=v n=12 m=012 e=", "up\",\"fields\":{\"k\":\"v\","
+		    "\"n\":12,\"m\":\"012\",\"e\":\"\"}}\n" },
+		{ "a=1 b=2", "\",\"fields\":{\"a\":1,\"b\":2}}\n" },
+		/* No key twice, no pair before words. */
+		{ "x a=1 a=2", "x a=1\",\"fields\":{\"a\":2}}\n" },
+		{ "a=1 words b=2", "a=1 words\",\"fields\":{\"b\":2}}\n" },
+		{ "a=1 words", "a=1 words\"}\n" },
+		{ "/x/y=1 =2", "/x/y=1 =2\"}\n" },
+		{ "v q=\"\n", "v\",\"fields\":{\"q\":\"\\\"\\u000a\"}}\n" },
+	};
+	char line[512], text[600];
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		json_line(cases[i].text, line, sizeof(line));
+		assert_memory_equal(line, JSON_HEAD, strlen(JSON_HEAD));
+		assert_string_equal(line + strlen(JSON_HEAD), cases[i].want);
+	}
+	/* Whatever does not fit: the object is closed. */
+	for (size_t n = 0; n < sizeof(text) - 8; n++) {
+		static const char *const units[] = { "x", "\x01", "\xc3\xa4" };
+
+		for (size_t u = 0; u < N_ELEMENTS(units); u++) {
+			size_t k = strlen(units[u]);
+
+			for (size_t i = 0; i + k <= n; i += k)
+				memcpy(text + i, units[u], k);
+			str_copy(text + n / k * k, " k=v", 8);
+			json_line(text, line, sizeof(line));
+			assert_string_equal(line + strlen(line) - 2, "}\n");
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -227,6 +286,7 @@ main(void)
 		cmocka_unit_test(foreign_text_is_made_visible),
 		cmocka_unit_test(utf8_edges),
 		cmocka_unit_test(map_survives_removals),
+		cmocka_unit_test(log_lines_in_json),
 		cmocka_unit_test(histogram_quantiles),
 		cmocka_unit_test(uuids_sort_by_time),
 		cmocka_unit_test(errors_have_names),
