@@ -15,7 +15,6 @@ void	 avx2_overlay_ceiling(struct kern_table *t);
 void	 avx2_overlay_float(struct kern_table *t);
 void	 avx2_overlay_panel_float(struct kern_table *t);
 void	 avx2_overlay_panel_iq4(struct kern_table *t);
-void	 avx2_overlay_panel_q16(struct kern_table *t);
 void	 avx2_overlay_panel_q23k(struct kern_table *t);
 void	 avx2_overlay_panel_q8(struct kern_table *t);
 void	 avx2_overlay_panel_q8k(struct kern_table *t);

@@ -12,7 +12,6 @@ avx2_overlay(struct kern_table *t)
 	avx2_overlay_float(t);
 	avx2_overlay_panel_float(t);
 	avx2_overlay_panel_iq4(t);
-	avx2_overlay_panel_q16(t);
 	avx2_overlay_panel_q23k(t);
 	avx2_overlay_panel_q8(t);
 	avx2_overlay_panel_q8k(t);

@@ -105,19 +105,6 @@ finish_32(__m256i sum, __m256 d, __m256 act_d, float *out)
 	_mm256_storeu_ps(out, acc);
 }
 
-/* Nibbles of 64 bytes: the low ones to `low`, the high ones to `high`. */
-ALWAYS_INLINE void
-split_nibbles(const uint8_t *p, uint8_t *low, uint8_t *high)
-{
-	const __m256i mask = _mm256_set1_epi8(15);
-	__m256i v0 = load_32(p), v1 = load_32(p + 32);
-
-	store_32(low, _mm256_and_si256(v0, mask));
-	store_32(low + 32, _mm256_and_si256(v1, mask));
-	store_32(high, _mm256_and_si256(_mm256_srli_epi16(v0, 4), mask));
-	store_32(high + 32, _mm256_and_si256(_mm256_srli_epi16(v1, 4), mask));
-}
-
 /* Ask for the lines of weights that come n bytes later. */
 ALWAYS_INLINE void
 prefetch(const uint8_t *p, size_t n)
@@ -159,6 +146,9 @@ prefetch_columns(const void *act, size_t act_stride, int n)
 		_mm_prefetch(p + (size_t)i * act_stride, _MM_HINT_T0);
 }
 
+/* Columns of which the weights are what is read. */
+#define FEW_COLS	16
+
 /*
  * Panels that go over a chunk of elements together before the next chunk, so
  * that many columns' activations of one chunk are read from afar but once.
@@ -167,7 +157,7 @@ prefetch_columns(const void *act, size_t act_stride, int n)
 ALWAYS_INLINE size_t
 group_panels(size_t n_panels, size_t n_cols)
 {
-	return n_cols > 16 ? n_panels : 1;
+	return n_cols > FEW_COLS ? n_panels : 1;
 }
 
 /*

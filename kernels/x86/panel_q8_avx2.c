@@ -1,226 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Panels of types with blocks of 32 and quants of up to 5 bits: some block
- * columns are unpacked into the near cache, one byte a quant, then every tile
- * of columns passes over them.  The float sums live in `out` between blocks.
+ * Panels of types with blocks of 32: how their units lie in memory.  Quants of
+ * up to 5 bits stay bytes.  Those of 8 would not fit the 16 bits of maddubs
+ * when two products are added, so they are widened and multiplied as words.
  */
 #include "config.h"
 
 #include "kernels/x86/avx2.h"
 
-#include "kernels/x86/panel_avx2.h"
+#include "kernels/x86/panel_b32_avx2.h"
 
-#define CHUNK_BLOCKS	16
-
-/* A block column of 16 rows, unpacked. */
-struct block_u8 {
-	uint8_t	 q[8][64];
-	float	 d[16];
-	float	 m[16];		/* of types that have it: x = d q + m */
-};
-
-/* What a type needs besides its scales. */
-struct shape_u8 {
-	int	 offset;	/* subtracted from the quants */
-	bool	 add_back;	/* only to keep sums small: undone after */
-	bool	 has_min;
-	size_t	 block_bytes;	/* of a block column */
-};
-
-ALWAYS_INLINE void
-add_min(const float *m, const float *act_dsum, float *out)
-{
-	_mm256_storeu_ps(out, _mm256_fmadd_ps(_mm256_load_ps(m),
-	    _mm256_broadcast_ss(act_dsum), _mm256_loadu_ps(out)));
-}
-
+/* Low nibbles are quads 0 to 3, high ones 4 to 7. */
 ALWAYS_INLINE __m256i
-start_of(const struct act_q8 *a, const int offset)
+nibbles(const uint8_t *w, size_t u, size_t at)
 {
-	if (offset == 0)
-		return _mm256_setzero_si256();
-	return _mm256_mullo_epi16(broadcast_32(a->pair),
-	    _mm256_set1_epi16((int16_t)-offset));
+	__m256i v = load_32(w + 64 * (u % 4) + at);
+
+	if (u >= 4)
+		v = _mm256_srli_epi16(v, 4);
+	return _mm256_and_si256(v, _mm256_set1_epi8(15));
 }
 
-#define QUAD_COLUMN(k, a, lo, hi) do {					\
-	__m256i x = broadcast_32((a)->q + 4 * (k));			\
-									\
-	lo = mac_u8(lo, w0, x);						\
-	hi = mac_u8(hi, w1, x);						\
-} while (0)
-
-#define QUAD(k) do {							\
-	__m256i w0 = load_32(b->q[k]), w1 = load_32(b->q[k] + 32);	\
-									\
-	QUAD_COLUMN(k, a0, lo0, hi0);					\
-	if (n > 1)							\
-		QUAD_COLUMN(k, a1, lo1, hi1);				\
-	if (n > 2)							\
-		QUAD_COLUMN(k, a2, lo2, hi2);				\
-	if (n > 3)							\
-		QUAD_COLUMN(k, a3, lo3, hi3);				\
-} while (0)
-
-#define FINISH(i) do {							\
-	__m256 act_d = _mm256_broadcast_ss(&a##i->d);			\
-	float *to = out + i * out_stride;				\
-	__m256i lo = _mm256_madd_epi16(lo##i, ones);			\
-	__m256i hi = _mm256_madd_epi16(hi##i, ones);			\
-									\
-	if (s.add_back) {						\
-		__m256i back = _mm256_mullo_epi32(			\
-		    broadcast_32(&a##i->sum), _mm256_set1_epi32(s.offset)); \
-									\
-		lo = _mm256_add_epi32(lo, back);			\
-		hi = _mm256_add_epi32(hi, back);			\
-	}								\
-	finish_32(lo, d0, act_d, to);					\
-	finish_32(hi, d1, act_d, to + 8);				\
-	if (s.has_min) {						\
-		add_min(b->m, &a##i->dsum, to);				\
-		add_min(b->m + 8, &a##i->dsum, to + 8);			\
-	}								\
-} while (0)
-
-/* n columns (a constant, 1..4) times n_blocks block columns, asking for the
- * weights at next meanwhile. */
-ALWAYS_INLINE void
-tile_u8(const int n, const struct shape_u8 s, const struct block_u8 *b,
-    size_t n_blocks, const uint8_t *next, const char *act, size_t act_stride,
-    float *out, size_t out_stride)
+/* Bit i of a row's dword is bit 4 of its element i. */
+ALWAYS_INLINE __m256i
+quants_5(const uint8_t *w, size_t u, size_t at)
 {
-	const struct act_q8 *a0 = (const void *)act;
-	const struct act_q8 *a1 = (const void *)(act + act_stride);
-	const struct act_q8 *a2 = (const void *)(act + 2 * act_stride);
-	const struct act_q8 *a3 = (const void *)(act + 3 * act_stride);
-	const __m256i ones = _mm256_set1_epi16(1);
-	size_t i;
+	const char b = (char)(u / 2);	/* of the dword */
+	__m256i v = load_32(w + 256 + at), bits;
 
-	for (i = 0; i < n_blocks; i++, b++) {
-		__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
-		__m256 d0 = _mm256_load_ps(b->d), d1 = _mm256_load_ps(b->d + 8);
-
-		prefetch_columns(a0, act_stride, n);
-		prefetch(next, s.block_bytes);
-		next += s.block_bytes;
-		lo0 = hi0 = start_of(a0, s.offset);
-		if (n > 1)
-			lo1 = hi1 = start_of(a1, s.offset);
-		if (n > 2)
-			lo2 = hi2 = start_of(a2, s.offset);
-		if (n > 3)
-			lo3 = hi3 = start_of(a3, s.offset);
-		QUAD(0);
-		QUAD(1);
-		QUAD(2);
-		QUAD(3);
-		QUAD(4);
-		QUAD(5);
-		QUAD(6);
-		QUAD(7);
-		FINISH(0);
-		if (n > 1)
-			FINISH(1);
-		if (n > 2)
-			FINISH(2);
-		if (n > 3)
-			FINISH(3);
-		a0++;
-		a1++;
-		a2++;
-		a3++;
-	}
+	/* the 4 bits high in each byte of the row, then one of them in each */
+	if (u % 2 == 0)
+		v = _mm256_slli_epi16(v, 4);
+	v = _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(_mm_setr_epi8(
+	    b, b, b, b, 4 + b, 4 + b, 4 + b, 4 + b, 8 + b, 8 + b, 8 + b, 8 + b,
+	    12 + b, 12 + b, 12 + b, 12 + b)));
+	bits = _mm256_and_si256(v, _mm256_set1_epi32((int32_t)0x80402010));
+	return _mm256_or_si256(nibbles(w, u, at), _mm256_min_epu8(bits,
+	    _mm256_set1_epi8(16)));
 }
 
-#define WALK(name)	name##_u8
-#define WALK_SHAPE	struct shape_u8
-#define WALK_BLOCK	struct block_u8
-#define WALK_ACT	struct act_q8
-#define WALK_BLOCK_N	32
-#include "kernels/x86/panel_walk_avx2.h"
-
-ALWAYS_INLINE void
-unpack_nibbles(const uint8_t *w, struct block_u8 *b)
+/* Values are 12 more than they are. */
+ALWAYS_INLINE __m256i
+values_mxfp4(const uint8_t *w, size_t u, size_t at)
 {
-	size_t k;
-
-	for (k = 0; k < 4; k++)
-		split_nibbles(w + 64 * k, b->q[k], b->q[k + 4]);
+	return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_setr_epi8(
+	    12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0)),
+	    nibbles(w, u, at));
 }
 
-ALWAYS_INLINE void
-unpack_q4_0_many(const uint8_t *w, struct block_u8 *b)
+/* Bytes with a sign to words: every quad is two pairs. */
+ALWAYS_INLINE __m256i
+pairs_q8_0(const uint8_t *w, size_t u, size_t at)
 {
-	unpack_nibbles(w, b);
-	store_scales(w + 256, b->d);
-}
+	const char b = (char)(u % 2 * 2), c = (char)(b + 1);
 
-ALWAYS_INLINE void
-unpack_q4_1(const uint8_t *w, struct block_u8 *b)
-{
-	unpack_q4_0_many(w, b);
-	store_scales(w + 288, b->m);
-}
-
-/* Put bit i of a row's dword at p into bit 4 of its element i, 8 rows. */
-ALWAYS_INLINE void
-add_fifth_bits(const uint8_t *p, struct block_u8 *b, size_t at)
-{
-	const __m256i bit4 = _mm256_set1_epi8(16);
-	__m256i v = load_32(p + at), pick, bit, mask;
-	size_t k;
-
-	pick = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-	    0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
-	for (k = 0; k < 8; k++) {
-		bit = _mm256_set1_epi32(k % 2 == 0 ? 0x08040201 :
-		    (int32_t)0x80402010);
-		mask = _mm256_cmpeq_epi8(_mm256_and_si256(
-		    _mm256_shuffle_epi8(v, pick), bit), bit);
-		store_32(b->q[k] + at, _mm256_or_si256(load_32(b->q[k] + at),
-		    _mm256_and_si256(mask, bit4)));
-		if (k % 2 == 1)
-			v = _mm256_srli_epi32(v, 8);
-	}
-}
-
-ALWAYS_INLINE void
-unpack_q5_0(const uint8_t *w, struct block_u8 *b)
-{
-	unpack_nibbles(w, b);
-	add_fifth_bits(w + 256, b, 0);
-	add_fifth_bits(w + 256, b, 32);
-	store_scales(w + 320, b->d);
-}
-
-ALWAYS_INLINE void
-unpack_q5_1(const uint8_t *w, struct block_u8 *b)
-{
-	unpack_q5_0(w, b);
-	store_scales(w + 352, b->m);
-}
-
-/* Values are stored 12 more than they are. */
-ALWAYS_INLINE void
-unpack_mxfp4(const uint8_t *w, struct block_u8 *b)
-{
-	const __m256i values = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-	    12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
-	const __m256i low4 = _mm256_set1_epi8(15);
-	size_t k, at;
-
-	for (k = 0; k < 4; k++)
-		for (at = 0; at < 64; at += 32) {
-			__m256i v = load_32(w + 64 * k + at);
-
-			store_32(b->q[k] + at, _mm256_shuffle_epi8(values,
-			    _mm256_and_si256(v, low4)));
-			store_32(b->q[k + 4] + at, _mm256_shuffle_epi8(values,
-			    _mm256_and_si256(_mm256_srli_epi16(v, 4), low4)));
-		}
-	_mm256_store_ps(b->d, scales_e8m0(w + 256));
-	_mm256_store_ps(b->d + 8, scales_e8m0(w + 264));
+	return _mm256_srai_epi16(_mm256_shuffle_epi8(load_32(w + 64 * (u / 2) +
+	    at), _mm256_broadcastsi128_si256(_mm_setr_epi8(-1, b, -1, c,
+	    -1, 4 + b, -1, 4 + c, -1, 8 + b, -1, 8 + c, -1, 12 + b, -1,
+	    12 + c))), 8);
 }
 
 #define PANEL_KERNEL(name, ...)						\
@@ -229,80 +66,66 @@ panel_##name(const void *w, size_t n_panels, size_t n_in,		\
     const void *act, size_t act_stride, size_t n_cols, float *out,	\
     size_t out_stride)							\
 {									\
-	const struct shape_u8 s = { __VA_ARGS__ };			\
+	const struct shape_b32 s = { __VA_ARGS__ };			\
 									\
-	panels_u8(s, unpack_##name, w, n_panels, n_in, act, act_stride,	\
-	    n_cols, out, out_stride);					\
+	panels_b32(s, w, n_panels, n_in, act, act_stride, n_cols, out,	\
+	    out_stride);						\
 }
-PANEL_KERNEL(q4_0_many, 8, false, false, 288)
-PANEL_KERNEL(q4_1, 0, false, true, 320)
-PANEL_KERNEL(q5_0, 16, false, false, 352)
-PANEL_KERNEL(q5_1, 16, true, true, 384)
-PANEL_KERNEL(mxfp4, 12, false, false, 272)
+PANEL_KERNEL(q4_0, .block_bytes = 288, .scales_at = 256, .offset = 8,
+    .unit = nibbles)
+PANEL_KERNEL(q4_1, .block_bytes = 320, .scales_at = 256, .has_min = true,
+    .unit = nibbles)
+PANEL_KERNEL(q5_0, .block_bytes = 352, .scales_at = 320, .offset = 16,
+    .unit = quants_5)
+PANEL_KERNEL(q5_1, .block_bytes = 384, .scales_at = 320, .offset = 16,
+    .add_back = true, .has_min = true, .unit = quants_5)
+PANEL_KERNEL(mxfp4, .block_bytes = 272, .scales_at = 256, .e8m0 = true,
+    .offset = 12, .unit = values_mxfp4)
+PANEL_KERNEL(q8_0_many, .block_bytes = 544, .scales_at = 512, .words = true,
+    .unit = pairs_q8_0)
 #undef PANEL_KERNEL
 
-/*
- * One column, where decoding spends its time: quants go straight from memory
- * to products.  Low and high nibbles have chains of their own.
- */
+/* One column of Q8_0, where widening would cost most: bytes times bytes, the
+ * weights' signs moved to the activations. */
 static void
-panel_q4_0_one(const uint8_t *w, size_t n_panels, size_t n_in,
+panel_q8_0_one(const uint8_t *w, size_t n_panels, size_t n_in,
     const struct act_q8 *act, float *out)
 {
-	const __m256i ones = _mm256_set1_epi16(1), low4 = _mm256_set1_epi8(15);
+	const struct shape_b32 s = { .block_bytes = 544, .words = true };
+	const __m256i ones = _mm256_set1_epi16(1);
 	const struct act_q8 *a, *end = act + n_in / 32;
 	size_t k;
 
 	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
-		__m256 acc0 = _mm256_setzero_ps(), acc1 = acc0;
+		clear_panel(out, 0, 1);
+		for (a = act; a < end; a++, w += s.block_bytes) {
+			__m256i lo = _mm256_setzero_si256(), hi = lo;
+			__m256 d = load_f16((const void *)(w + 512));
 
-		for (a = act; a < end; a++, w += 288) {
-			__m256i lo0 = start_of(a, 8), lo1 = lo0;
-			__m256i hi0 = _mm256_setzero_si256(), hi1 = hi0;
-			__m256 act_d = _mm256_broadcast_ss(&a->d);
-
-			prefetch_ahead(w, 288);
-			for (k = 0; k < 4; k++) {
-				__m256i w0 = load_32(w + 64 * k);
-				__m256i w1 = load_32(w + 64 * k + 32);
+			prefetch_ahead(w, s.block_bytes);
+			for (k = 0; k < 8; k++) {
 				__m256i x = broadcast_32(a->q + 4 * k);
 
-				lo0 = mac_u8(lo0, _mm256_and_si256(w0, low4),
-				    x);
-				lo1 = mac_u8(lo1, _mm256_and_si256(w1, low4),
-				    x);
-				x = broadcast_32(a->q + 16 + 4 * k);
-				w0 = _mm256_srli_epi16(w0, 4);
-				w1 = _mm256_srli_epi16(w1, 4);
-				hi0 = mac_u8(hi0, _mm256_and_si256(w0, low4),
-				    x);
-				hi1 = mac_u8(hi1, _mm256_and_si256(w1, low4),
-				    x);
+				lo = mac_i16(lo, products_i8(load_32(w +
+				    64 * k), x), ones);
+				hi = mac_i16(hi, products_i8(load_32(w +
+				    64 * k + 32), x), ones);
 			}
-			lo0 = _mm256_madd_epi16(ones,
-			    _mm256_add_epi16(lo0, hi0));
-			lo1 = _mm256_madd_epi16(ones,
-			    _mm256_add_epi16(lo1, hi1));
-			acc0 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(lo0),
-			    _mm256_mul_ps(load_f16((const void *)(w + 256)),
-			    act_d), acc0);
-			acc1 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(lo1),
-			    _mm256_mul_ps(load_f16((const void *)(w + 272)),
-			    act_d), acc1);
+			finish_b32(s, lo, d, d, a, out);
+			d = load_f16((const void *)(w + 528));
+			finish_b32(s, hi, d, d, a, out + 8);
 		}
-		_mm256_storeu_ps(out, acc0);
-		_mm256_storeu_ps(out + 8, acc1);
 	}
 }
 
 static void
-panel_q4_0(const void *w, size_t n_panels, size_t n_in, const void *act,
+panel_q8_0(const void *w, size_t n_panels, size_t n_in, const void *act,
     size_t act_stride, size_t n_cols, float *out, size_t out_stride)
 {
 	if (n_cols == 1)
-		panel_q4_0_one(w, n_panels, n_in, act, out);
+		panel_q8_0_one(w, n_panels, n_in, act, out);
 	else
-		panel_q4_0_many(w, n_panels, n_in, act, act_stride, n_cols,
+		panel_q8_0_many(w, n_panels, n_in, act, act_stride, n_cols,
 		    out, out_stride);
 }
 
@@ -313,5 +136,6 @@ avx2_overlay_panel_q8(struct kern_table *t)
 	t->panel[TYPE_Q4_1] = panel_q4_1;
 	t->panel[TYPE_Q5_0] = panel_q5_0;
 	t->panel[TYPE_Q5_1] = panel_q5_1;
+	t->panel[TYPE_Q8_0] = panel_q8_0;
 	t->panel[TYPE_MXFP4] = panel_mxfp4;
 }

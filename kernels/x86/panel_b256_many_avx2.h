@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_KERNELS_X86_PANEL_B256_MANY_AVX2_H
+#define BM_KERNELS_X86_PANEL_B256_MANY_AVX2_H
+
+/*
+ * Panels of types with blocks of 256 times many columns: block columns are
+ * unpacked, then every tile of columns passes over them.  Sums of 32 bits
+ * are touched once a chain and floats once a block; both live in memory, so
+ * that the registers hold the 16-bit sums of a tile.
+ */
+
+#include "kernels/x86/panel_b256_avx2.h"
+
+#define CHUNK_BLOCKS	CHUNK_B256
+
+/* Take a block column apart. */
+ALWAYS_INLINE void
+unpack_b256(const struct shape_b256 s, const uint8_t *w, struct block_b256 *b)
+{
+	const size_t units = (size_t)(s.span_chains * s.chain_units);
+	size_t i;
+
+	s.scales(w, &b->scales);
+	for (i = 0; i < 64 / units; i++) {
+#define UNIT(u) do {							\
+	if ((u) < units) {						\
+		store_32(b->q[units * i + (u)], s.unit(w, i, u, 0));	\
+		store_32(b->q[units * i + (u)] + 32,			\
+		    s.unit(w, i, u, 32));				\
+	}								\
+} while (0)
+#define UNITS_8(u)							\
+	UNIT(u); UNIT((u) + 1); UNIT((u) + 2); UNIT((u) + 3);		\
+	UNIT((u) + 4); UNIT((u) + 5); UNIT((u) + 6); UNIT((u) + 7)
+		UNITS_8(0);
+		UNITS_8(8);
+		UNITS_8(16);
+		UNITS_8(24);
+		UNITS_8(32);
+		UNITS_8(40);
+		UNITS_8(48);
+		UNITS_8(56);
+#undef UNITS_8
+#undef UNIT
+	}
+}
+
+#define QUAD_COLUMN(a, lo, hi) do {					\
+	__m256i x = broadcast_32((a)->q + 4 * k);			\
+									\
+	lo = mac_u8(lo, w0, x);						\
+	hi = mac_u8(hi, w1, x);						\
+} while (0)
+
+#define QUAD(step) do {							\
+	size_t k = quad + step;						\
+	__m256i w0 = load_32(b->q[k]), w1 = load_32(b->q[k] + 32);	\
+									\
+	QUAD_COLUMN(a0, lo0, hi0);					\
+	if (n > 1)							\
+		QUAD_COLUMN(a1, lo1, hi1);				\
+	if (n > 2)							\
+		QUAD_COLUMN(a2, lo2, hi2);				\
+	if (n > 3)							\
+		QUAD_COLUMN(a3, lo3, hi3);				\
+} while (0)
+
+#define START(i) \
+	lo##i = hi##i = s.offset == 0 ? _mm256_setzero_si256() :	\
+	    _mm256_mullo_epi16(broadcast_32(a##i->pair[sub]),		\
+	    _mm256_set1_epi16((int16_t)-s.offset))
+
+/* Scale the 16-bit sums and add them to those of 32 bits. */
+#define WIDEN(i) do {							\
+	sum[2 * i] = _mm256_add_epi32(sum[2 * i],			\
+	    _mm256_madd_epi16(lo##i, s0));				\
+	sum[2 * i + 1] = _mm256_add_epi32(sum[2 * i + 1],		\
+	    _mm256_madd_epi16(hi##i, s1));				\
+} while (0)
+
+/* The chains of one block: sum[2 * column + half of the rows]. */
+ALWAYS_INLINE void
+chains_many(const int n, const struct shape_b256 s, const struct block_b256 *b,
+    const uint8_t *next, const struct act_q8k *a0, const struct act_q8k *a1,
+    const struct act_q8k *a2, const struct act_q8k *a3, __m256i *sum)
+{
+	size_t quad, sub;
+
+	for (quad = sub = 0; quad < 64; quad += (size_t)s.chain_units, sub++) {
+		__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, s0, s1;
+
+		/* the next weights, a share with each sub-block */
+		prefetch(next, s.block_bytes * (size_t)s.chain_units / 64);
+		next += s.block_bytes * (size_t)s.chain_units / 64;
+		START(0);
+		if (n > 1)
+			START(1);
+		if (n > 2)
+			START(2);
+		if (n > 3)
+			START(3);
+		QUAD(0);
+		QUAD(1);
+		QUAD(2);
+		QUAD(3);
+		if (s.chain_units == 8) {
+			QUAD(4);
+			QUAD(5);
+			QUAD(6);
+			QUAD(7);
+		}
+		s0 = load_32(b->scales.scale[sub]);
+		s1 = load_32(b->scales.scale[sub] + 16);
+		WIDEN(0);
+		if (n > 1)
+			WIDEN(1);
+		if (n > 2)
+			WIDEN(2);
+		if (n > 3)
+			WIDEN(3);
+	}
+}
+
+#define FINISH(i) do {							\
+	finish_b256(s, &b->scales, 0, a##i, sum[2 * i],		\
+	    out + i * out_stride);					\
+	finish_b256(s, &b->scales, 8, a##i, sum[2 * i + 1],		\
+	    out + i * out_stride + 8);					\
+} while (0)
+
+/* n columns (a constant, 1..4) times n_blocks block columns. */
+ALWAYS_INLINE void
+tile_many(const int n, const struct shape_b256 s, const struct block_b256 *b,
+    size_t n_blocks, const uint8_t *next, const char *act, size_t act_stride,
+    float *out, size_t out_stride)
+{
+	const struct act_q8k *a0 = (const void *)act;
+	const struct act_q8k *a1 = (const void *)(act + act_stride);
+	const struct act_q8k *a2 = (const void *)(act + 2 * act_stride);
+	const struct act_q8k *a3 = (const void *)(act + 3 * act_stride);
+	__m256i sum[2 * TILE_COLS];
+	size_t i;
+
+	for (i = 0; i < n_blocks; i++, b++) {
+		memset(sum, 0, sizeof(sum));
+		chains_many(n, s, b, next, a0, a1, a2, a3, sum);
+		next += s.block_bytes;
+		FINISH(0);
+		if (n > 1)
+			FINISH(1);
+		if (n > 2)
+			FINISH(2);
+		if (n > 3)
+			FINISH(3);
+		a0++;
+		a1++;
+		a2++;
+		a3++;
+	}
+}
+
+#undef QUAD_COLUMN
+#undef QUAD
+#undef START
+#undef WIDEN
+#undef FINISH
+
+#define WALK(name)	name##_many
+#define WALK_SHAPE	struct shape_b256
+#define WALK_BLOCK	struct block_b256
+#define WALK_ACT	struct act_q8k
+#define WALK_BLOCK_N	256
+#include "kernels/x86/panel_walk_avx2.h"
+
+#endif

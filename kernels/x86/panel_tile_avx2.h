@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_KERNELS_X86_PANEL_TILE_AVX2_H
+#define BM_KERNELS_X86_PANEL_TILE_AVX2_H
+
+/*
+ * A tile: 16 rows times 1 to 4 columns, two registers of sums a column, named
+ * so that they stay registers.  A unit is 4 bytes of 16 rows, two registers:
+ * 4 quants in bytes, times 4 of the activations, or 2 quants in words, times 2.
+ *
+ * A type says how to get at its units by a function that takes them from the
+ * packed bytes of a block column.  The first tile of columns multiplies them
+ * on the way; if there are more tiles it leaves them for these, unpacked, in
+ * the near cache.
+ */
+
+#include "kernels/x86/panel_avx2.h"
+
+/* Where a tile finds its block columns. */
+enum source {
+	PACKED,		/* as they lie in memory */
+	UNPACKING,	/* likewise, and leaves them unpacked */
+	UNPACKED
+};
+
+struct tile {
+	__m256i	 lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
+};
+
+/* DO(i) for each of n columns, n a constant. */
+#define EACH_COLUMN(n, DO) do {						\
+	DO(0);								\
+	if ((n) > 1)							\
+		DO(1);							\
+	if ((n) > 2)							\
+		DO(2);							\
+	if ((n) > 3)							\
+		DO(3);							\
+} while (0)
+
+/* Add one unit's products with the activations at x, stride apart. */
+ALWAYS_INLINE void
+tile_unit(const int n, const enum source from, const bool words,
+    struct tile *t, __m256i w0, __m256i w1, uint8_t *to, const char *x,
+    size_t stride)
+{
+	if (from == UNPACKING) {
+		store_32(to, w0);
+		store_32(to + 32, w1);
+	}
+#define COLUMN(i) do {							\
+	__m256i a = broadcast_32(x + (i) * stride);			\
+									\
+	t->lo##i = words ? mac_i16(t->lo##i, w0, a) :			\
+	    mac_u8(t->lo##i, w0, a);					\
+	t->hi##i = words ? mac_i16(t->hi##i, w1, a) :			\
+	    mac_u8(t->hi##i, w1, a);					\
+} while (0)
+	EACH_COLUMN(n, COLUMN);
+#undef COLUMN
+}
+
+/*
+ * Start the sums of quants from which offset is yet to be subtracted; pair
+ * points to the sums of the activations that a lane will see.
+ */
+ALWAYS_INLINE void
+tile_start(const int n, const int offset, struct tile *t, const char *pair,
+    size_t stride)
+{
+#define COLUMN(i)							\
+	t->lo##i = t->hi##i = offset == 0 ? _mm256_setzero_si256() :	\
+	    _mm256_mullo_epi16(broadcast_32(pair + (i) * stride),	\
+	    _mm256_set1_epi16((int16_t)-offset))
+	EACH_COLUMN(n, COLUMN);
+#undef COLUMN
+}
+
+#endif
