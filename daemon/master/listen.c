@@ -112,18 +112,21 @@ static int
 set_modes(const struct listeners *l, const struct conf *c,
     struct cause *cause)
 {
-	const char *client = l->of[LISTEN_CLIENT_UNIX].wanted;
-	const char *admin = l->of[LISTEN_ADMIN_UNIX].wanted;
+	const struct listener *clients = &l->of[LISTEN_CLIENT_UNIX];
+	const struct listener *admins = &l->of[LISTEN_ADMIN_UNIX];
+	const char *client = clients->wanted, *admin = admins->wanted;
 	const char *name = c->listen_admin_group;
 	const struct group *g = NULL;
 
-	if (chmod(client, (mode_t)strtoul(c->listen_socket_mode, NULL,
-	    8)) == -1)
+	if (!clients->is_given && chmod(client,
+	    (mode_t)strtoul(c->listen_socket_mode, NULL, 8)) == -1)
 		return cause_set(cause, -errno, "%s: %s", client,
 		    strerror(errno));
 	if (name[0] != '\0' && (g = getgrnam(name)) == NULL)
 		return cause_set(cause, BM_ECONF,
 		    "listen.admin_group: no group \"%s\"", name);
+	if (admins->is_given)
+		return 0;
 	if (chmod(admin, 0600) == -1 ||
 	    (g != NULL && (chown(admin, (uid_t)-1, g->gr_gid) == -1 ||
 	    chmod(admin, 0660) == -1)))
@@ -181,8 +184,8 @@ listen_apply(struct listeners *l, const struct conf *c, struct cause *cause)
 	if ((r = want(&next, c)) != 0)
 		return cause_set(cause, r, "%s: path too long", c->state_dir);
 	for (int i = 0; i < LISTEN_N && r == 0; i++) {
-		is_kept[i] = l->of[i].fd != -1 &&
-		    strcmp(l->of[i].wanted, next.of[i].wanted) == 0;
+		is_kept[i] = l->of[i].is_given || (l->of[i].fd != -1 &&
+		    strcmp(l->of[i].wanted, next.of[i].wanted) == 0);
 		if (is_kept[i])
 			next.of[i] = l->of[i];
 		else
@@ -208,7 +211,8 @@ listen_close(struct listeners *l)
 		if (l->of[i].fd == -1)
 			continue;
 		close(l->of[i].fd);
-		if (i == LISTEN_CLIENT_UNIX || i == LISTEN_ADMIN_UNIX)
+		if (!l->of[i].is_given &&
+		    (i == LISTEN_CLIENT_UNIX || i == LISTEN_ADMIN_UNIX))
 			unlink(l->of[i].addr);
 	}
 	listen_init(l);

@@ -8,6 +8,8 @@
  * kernel's queue instead of being refused.
  */
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "wire/conf.h"
 #include "wire/msg.h"
@@ -17,6 +19,7 @@
 
 struct listener {
 	int	 fd;			/* -1: none */
+	bool	 is_given;		/* see activation.h */
 	char	 wanted[PATH_SIZE];	/* as configured */
 	char	 addr[PATH_SIZE];	/* as bound: path, or ADDR:PORT */
 };
@@ -26,11 +29,11 @@ struct listeners {
 };
 
 void	 listen_init(struct listeners *l);
-/* Make the sockets what c says: unchanged ones stay, new ones are bound before
- * any old one is closed.  On failure everything is as before. */
+/* Make the sockets what c says: unchanged ones stay, and so do given ones; new
+ * ones are bound before any old one is closed.  On failure everything is as before. */
 int	 listen_apply(struct listeners *l, const struct conf *c,
 	    struct cause *cause) BM_MUST_CHECK;
-/* Close all and remove the Unix sockets' files. */
+/* Close all and remove the files of Unix sockets that we made. */
 void	 listen_close(struct listeners *l);
 
 #endif

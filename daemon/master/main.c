@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "master/activation.h"
 #include "master/master.h"
 #include "master/state_dir.h"
 
@@ -84,7 +85,8 @@ set_fds(void)
 	do {
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	} while (fd != -1 && fd <= STDERR_FILENO);
-	(void)close_range(STDERR_FILENO + 1, ~0u, 0);
+	(void)close_range(STDERR_FILENO + 1 + (unsigned)activation_count(),
+	    ~0u, 0);
 }
 
 int
@@ -112,7 +114,8 @@ main(int argc, char **argv)
 	if ((lock_fd = state_dir_open(options.state_dir, &why)) < 0)
 		die(1, why.text);
 	listen_init(&m.listeners);
-	if (listen_apply(&m.listeners, &m.conf, &why) != 0)
+	if (activation_take(&m.listeners, &why) != 0 ||
+	    listen_apply(&m.listeners, &m.conf, &why) != 0)
 		die(1, why.text);
 	if (chdir(options.state_dir) == -1)
 		die(1, strerror(errno));
