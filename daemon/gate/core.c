@@ -83,6 +83,7 @@ count_end(struct gate *g, const struct request *r, uint64_t now_ns,
 		r->variant->n_requests++;
 		r->variant->n_errors += stats_is_fault(res->code);
 		window_hist_add(&r->variant->duration, now_ns, ms);
+		canary_count_end(r->variant, res->code, ms);
 	}
 	if (res->code == 0)
 		m->mean_ms = sched_mean_ms(m->mean_ms,
@@ -408,6 +409,7 @@ count_out(struct gate *g, struct request *r, size_t n, uint64_t now_ns)
 		hist_add(&m->tally.ttft, ms);
 		hist_add(&v->tally.ttft, ms);
 		window_hist_add(&v->ttft, now_ns, ms);
+		hist_add(&v->trial.ttft, ms);
 		window_hist_add(&g->stats->ttft, now_ns, ms);
 	} else {
 		hist_add(&m->tally.gap, ms);

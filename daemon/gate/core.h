@@ -113,6 +113,16 @@ void	 variants_gone(struct gate *g, const struct msg_variant_gone *s);
 /* Tell the master which are idle. */
 void	 variants_check_idle(struct gate *g, struct gate_model *m);
 
+/* ---- canary.c ---- */
+
+/* m's canary has its share from now on. */
+void	 canary_begin(struct gate_model *m);
+/* A request of v ended, or its worker crashed. */
+void	 canary_count_end(struct gate_variant *v, int code, double ms);
+void	 canary_count_crash(struct gate_variant *v);
+/* Tell the master of m's, when it is time. */
+void	 canary_tick(struct gate *g, struct gate_model *m, uint64_t now_ns);
+
 /* ---- journal.c ---- */
 
 /* The row of a request that ends. */

@@ -51,6 +51,7 @@ struct gate_variant {
 	uint64_t	 n_requests;
 	uint64_t	 n_errors;	/* no client's fault */
 	struct tally	 tally;
+	struct trial	 trial;
 	struct rate	 token_rate;
 	struct window_hist ttft;
 	struct window_hist duration;
@@ -103,6 +104,7 @@ struct gate_model {
 	char		*next;		/* what is being brought up; "" */
 	char		*why;		/* there are so many workers; "" */
 	uint32_t	 told_queued, told_running;	/* in MODEL_LOAD */
+	uint64_t	 told_trial_ns;	/* last TRIAL */
 	bool		 is_held;	/* drained by an operator */
 	char		*path;
 	char		 state[16];	/* starting, ready, failed... */

@@ -98,11 +98,15 @@ static void
 on_model_state(struct gate *g, const struct msg_model_state *s)
 {
 	struct gate_model *m = workers_model(g, s->name);
+	const struct gate_variant *before;
 
 	if (m == NULL)
 		m = model_add(g, s->name);
 	m->active = variants_get(m, s->variant);
+	before = m->canary;
 	m->canary = s->percent == 0 ? NULL : variants_get(m, s->next);
+	if (m->canary != NULL && m->canary != before)
+		canary_begin(m);
 	m->percent = s->percent;
 	m->is_held = s->is_held != 0;
 	core_text(&m->previous, s->previous);
@@ -452,8 +456,10 @@ links_tick(struct gate *g, uint64_t now_ns)
 	core_deadlines(g, now_ns);
 	suspects_tick(g, now_ns);
 	positions_tick(g, now_ns);
-	TAILQ_FOREACH(m, &g->models, entry)
+	TAILQ_FOREACH(m, &g->models, entry) {
 		links_tell_load(g, m, now_ns);
+		canary_tick(g, m, now_ns);
+	}
 	if (g->drain_seq != 0)
 		check_drained(g, now_ns);
 }

@@ -315,6 +315,8 @@ show_variant(const struct gate_model *m, struct gate_variant *v,
 	set_int(o, "live", v->n_bound);
 	set_int(o, "requests_total", v->n_requests);
 	set_int(o, "errors_total", v->n_errors);
+	set_num(o, "error_rate", v->trial.n_requests == 0 ? 0 :
+	    (double)v->trial.n_errors / (double)v->trial.n_requests);
 	set_quantiles(o, "ttft_ms", &v->ttft, now_ns);
 	set_quantiles(o, "duration_ms", &v->duration, now_ns);
 	set_str(o, "reason", v->reason);

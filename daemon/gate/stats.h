@@ -73,6 +73,14 @@ struct tally {
 	struct hist	 duration;
 };
 
+/* What a variant did since a canary began. */
+struct trial {
+	uint64_t	 n_requests;	/* that ended, and crashes */
+	uint64_t	 n_errors;	/* of those, no client's fault */
+	struct hist	 ttft;
+	struct hist	 duration;
+};
+
 struct stats {
 	uint64_t		 requests_total;
 	uint64_t		 tokens_total;		/* generated */

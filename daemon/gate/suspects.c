@@ -59,6 +59,9 @@ suspect(struct gate *g, struct request *r, uint32_t worker)
 {
 	r->is_suspect = true;
 	r->crashed_at = r->n_generated;
+	/* The fault may be the canary's; what its client has not seen can be
+	 * begun anew by the active variant. */
+	r->wants_canary = false;
 	gate_event(g, "suspect", r->uuid, ++r->n_crashes < CRASHES_MAX ?
 	    "a worker crashed while it worked on this request; it goes on "
 	    "alone" : "a second worker crashed on this request; it is ended",

@@ -177,6 +177,8 @@ workers_count_death(struct gate_worker *w, const struct msg_worker_died *d)
 		return;
 	w->model->tally.n_deaths[kind]++;
 	w->variant->tally.n_deaths[kind]++;
+	if (kind != DEATH_KILLED)
+		canary_count_crash(w->variant);
 }
 
 /* n: how often the master started it again so far. */

@@ -295,20 +295,43 @@ note_load(struct master *m, const struct frame *f)
 			    ml.running, ml.oldest_wait_ms };
 }
 
+static struct variant *
+find_variant(struct master *m, struct slice of_model, struct slice name)
+{
+	struct model *model;
+	struct variant *v;
+
+	TAILQ_FOREACH(model, &m->models, entry)
+		TAILQ_FOREACH(v, &model->variants, entry)
+			if (slice_eq(of_model, model->conf.name) &&
+			    slice_eq(name, v->name))
+				return v;
+	return NULL;
+}
+
 static void
 note_variant_idle(struct master *m, const struct frame *f)
 {
 	struct msg_variant_idle vi;
-	struct model *model;
 	struct variant *v;
 
-	if (msg_get_variant_idle(f->body, &vi) != 0)
-		return;
-	TAILQ_FOREACH(model, &m->models, entry)
-		TAILQ_FOREACH(v, &model->variants, entry)
-			if (slice_eq(vi.model, model->conf.name) &&
-			    slice_eq(vi.name, v->name) && vi.term == v->term)
-				v->is_idle = true;
+	if (msg_get_variant_idle(f->body, &vi) == 0 &&
+	    (v = find_variant(m, vi.model, vi.name)) != NULL &&
+	    vi.term == v->term)
+		v->is_idle = true;
+}
+
+static void
+note_trial(struct master *m, const struct frame *f)
+{
+	struct msg_trial t;
+	struct variant *v;
+
+	if (msg_get_trial(f->body, &t) == 0 &&
+	    (v = find_variant(m, t.model, t.name)) != NULL)
+		v->trial = (struct canary_side){ t.requests, t.errors,
+		    { t.ttft_low_ms, t.ttft_high_ms },
+		    { t.duration_low_ms, t.duration_high_ms } };
 }
 
 static void
@@ -327,6 +350,9 @@ on_gate_frame(struct master *m, const struct frame *f)
 		break;
 	case MSG_MODEL_LOAD:
 		note_load(m, f);
+		break;
+	case MSG_TRIAL:
+		note_trial(m, f);
 		break;
 	case MSG_VARIANT_IDLE:
 		note_variant_idle(m, f);

@@ -36,6 +36,7 @@
 #include "base/queue.h"
 #include "master/account.h"
 #include "master/autoscale.h"
+#include "master/canary.h"
 #include "master/listen.h"
 #include "master/options.h"
 #include "master/supervise.h"
@@ -115,6 +116,7 @@ struct variant {
 	char		 reason[256];	/* of that */
 	int		 code;		/* likewise */
 	struct account_cost cost;	/* of its workers, once one told */
+	struct canary_side trial;	/* since the share began */
 	int		 store_fd;	/* memfd of its workers' weights; -1 */
 	struct stat	 store_of;	/* the file they are of */
 	TAILQ_ENTRY(variant) entry;

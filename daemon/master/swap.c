@@ -4,7 +4,8 @@
  * beside those that serve; a worker is ready when it has computed a prompt of
  * its own (worker/probe.c), so nothing is moved to a file that loads but does
  * not work.  Once all are ready the requests move over, and the old variant
- * leaves.  With a share, both serve until an operator decides.
+ * leaves.  With a share, both serve until an operator decides, or until the new
+ * one is found to be worse.
  *
  * Nothing here waits: swap_settle looks at what is and takes the next step.
  */
@@ -91,6 +92,7 @@ share(struct master *m, struct model *model)
 
 	s->is_shared = true;
 	s->next->is_told = false;
+	s->next->trial = model->active->trial = (struct canary_side){ 0 };
 	tell_model(m, model);
 	log_info("model %s: variant %s gets %u %% of the new requests",
 	    model->conf.name, s->next->name, s->percent);
@@ -104,14 +106,22 @@ static void
 give_up(struct master *m, struct model *model, int code, const char *why)
 {
 	struct variant *v = model->swap.next;
+	bool was_canary = model->swap.is_shared && code != BM_ECANCEL;
 
 	model->swap = (struct swap){ 0 };
+	if (was_canary)
+		snprintf(model->reason, sizeof(model->reason),
+		    "canary %s rolled back: %s", v->name, why);
 	tell_model(m, model);
 	leave(m, model, v);
-	log_warnx("model %s: no swap to %s: %s", model->conf.name, v->name,
-	    why);
-	tell_event(m, "swap_ended", model->conf.name, "not to %s: %s",
-	    v->name, why);
+	log_warnx("model %s: %s %s: %s", model->conf.name, was_canary ?
+	    "rolled back canary" : "no swap to", v->name, why);
+	if (was_canary)
+		tell_event(m, "canary_rolled_back", model->conf.name,
+		    "%s: %s", v->name, why);
+	else
+		tell_event(m, "swap_ended", model->conf.name, "not to %s: %s",
+		    v->name, why);
 	model_answer(m, model, ASK_SWAP, code, why);
 	m->is_unsettled = true;
 }
@@ -133,6 +143,20 @@ swap_note_crash(struct model *model, struct variant *v, const char *why)
 		swap_note_failure(model, v, BM_EWORKER, why);
 }
 
+/* Does the canary do worse than the others? */
+static void
+judge(const struct master *m, struct model *model)
+{
+	const struct canary_limits l = { m->conf.canary_min_requests,
+	    m->conf.canary_max_errors, m->conf.canary_max_p95 };
+	struct variant *v = model->swap.next;
+	char why[sizeof(v->reason)];
+
+	if (canary_is_worse(&l, &v->trial, &model->active->trial, why,
+	    sizeof(why)))
+		swap_note_failure(model, v, BM_ELIMIT, why);
+}
+
 void
 swap_settle(struct master *m, struct model *model)
 {
@@ -141,6 +165,8 @@ swap_settle(struct master *m, struct model *model)
 
 	if (s->next == NULL)
 		return;
+	if (s->is_shared && !s->is_finishing)
+		judge(m, model);
 	if (s->next->has_failed) {
 		str_copy(why, s->next->reason, sizeof(why));
 		give_up(m, model, s->next->code, why);
@@ -181,6 +207,8 @@ begin(struct master *m, struct model *model, struct variant *v,
 	    cause)) != 0)
 		return r;
 	enter(v);
+	if (!model->has_crashed)
+		model->reason[0] = '\0';
 	model->swap = (struct swap){ .next = v, .percent = percent };
 	model->is_told = false;
 	m->is_unsettled = true;

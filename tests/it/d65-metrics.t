@@ -50,7 +50,9 @@ for i in range(4):
     d.stream_text(PROMPT, max_tokens=TOKENS, ignore_eos=True)
 t.equal(d.request("POST", "/v1/completions", {"model": "nobody", "prompt": "x"})[0], 404, "a model that is not there")
 d.kill_child("worker")
-t.ok(wait_until(lambda: len([w for w in d.json("show", "workers") if w["state"] == "ready"]) == 2), "a worker was killed")
+t.ok(wait_until(lambda: value(exposition.parse(d.request("GET", "/metrics")[2]), "bigmodel_worker_restarts_total",
+                              model="tale") == 1), "a worker was killed")
+t.ok(wait_until(lambda: len([w for w in d.json("show", "workers") if w["state"] == "ready"]) == 2), "and replaced")
 text = metrics()
 m = exposition.parse(text)
 got = {v: value(m, "bigmodel_variant_requests_total", model="tale", variant=v) for v in ("base", "copy", "unused")}
