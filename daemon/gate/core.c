@@ -109,10 +109,10 @@ detach(struct gate *g, struct request *r, bool worker_has_ended)
 	if (!is_run)
 		return;
 	g->n_running--;
-	if (r->is_suspect)
-		w->has_suspect = false;
 	if (worker_has_ended || w->chan == NULL) {
 		w->n_running--;
+		if (r->is_suspect)
+			w->has_suspect = false;
 		return;
 	}
 	map_set(&w->ending, r->id, w);
@@ -515,6 +515,8 @@ on_late(struct gate *g, struct gate_worker *w, const struct frame *f)
 	if (f->type != MSG_ENDED || map_remove(&w->ending, f->id) == NULL)
 		return;
 	w->n_running--;
+	/* A suspect was the only one there. */
+	w->has_suspect = false;
 	if (w->model != NULL)
 		core_dispatch(g, w->model);
 	links_check_idle(g);

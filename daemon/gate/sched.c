@@ -152,24 +152,12 @@ any_for(const struct worker_list *workers, const struct gate_model *m,
 	return near_worker(workers, m, v, r);
 }
 
-static struct gate_worker *
-worker_for(const struct worker_list *workers, const struct gate_model *m,
-    const struct request *r)
-{
-	struct gate_worker *w;
-
-	if (r->detained_by != 0)
-		return NULL;
-	w = any_for(workers, m, r);
-	/* The least busy one: if that is not idle, none is. */
-	return r->is_suspect && w != NULL && w->n_running > 0 ? NULL : w;
-}
-
 struct request *
 sched_next(const struct worker_list *workers, const struct gate_model *m,
     struct gate_worker **w)
 {
 	struct request *r = TAILQ_FIRST(&m->asides);
+	const struct gate_worker *kept = NULL;
 
 	if (r != NULL && (*w = sched_worker(workers, m, NULL, false)) != NULL)
 		return r;
@@ -177,9 +165,16 @@ sched_next(const struct worker_list *workers, const struct gate_model *m,
 	if (m->is_held || TAILQ_EMPTY(&m->queue) ||
 	    sched_worker(workers, m, NULL, true) == NULL)
 		return NULL;
-	TAILQ_FOREACH(r, &m->queue, entry)
-		if ((*w = worker_for(workers, m, r)) != NULL)
+	TAILQ_FOREACH(r, &m->queue, entry) {
+		*w = r->detained_by != 0 ? NULL : any_for(workers, m, r);
+		if (*w == NULL || *w == kept)
+			continue;
+		if (!r->is_suspect || (*w)->n_running == 0)
 			return r;
+		/* It is the least busy one, so none is idle.  Let it become
+		 * so: under load that would never be. */
+		kept = *w;
+	}
 	return NULL;
 }
 

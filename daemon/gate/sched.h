@@ -11,7 +11,8 @@
  * one only if they are of a higher priority and came within that time for each
  * level that they are above it, 9 levels at most: what comes more than 90 s
  * later never does, so nobody starves.  A request that lost its worker comes
- * back with the key it had.
+ * back with the key it had.  A suspect (suspects.c) waits for an idle worker:
+ * those after it do not get the one that is the next to be so.
  */
 
 #include <stdbool.h>

@@ -584,6 +584,78 @@ cancelling_frees_the_slot_when_the_worker_ended(void **state)
 	ended(&o.worker[1], 2, 0, 0);
 }
 
+/* Between its worker's death and the news of how. */
+static void
+detained_ones_can_be_ended(void **state)
+{
+	struct client c[4] = { 0 };
+
+	o.g.conf.limits_request_timeout = 1000;
+	worker_up(1, 4);
+	for (size_t i = 0; i < 4; i++) {
+		submit(&c[i], REQUEST_GENERATE, NULL);
+		(void)hear(&o.worker[1], MSG_RUN);
+	}
+	worker_down(1);
+	worker_up(2, 4);
+	hear_nothing(&o.worker[2]);
+	request_cancel(&o.g, c[0].r);
+	assert_int_equal(c[0].code, BM_ECANCEL);
+	expect_row("cancelled", "");
+	request_abandon(&o.g, c[1].r);
+	expect_row("cancelled", "");
+	core_deadlines(&o.g, c[2].r->arrived_ns + 1000 * CLOCK_NS_PER_MS);
+	assert_int_equal(c[2].code, BM_ETIMEOUT);
+	expect_row("timeout", "");
+	assert_int_equal(c[1].n_done, 0);
+	assert_int_equal(o.g.n_queued, 1);
+	/* To blame one that is gone harms nobody. */
+	worker_died(1, 1);
+	hear_nothing(&o.reqlog);
+	assert_int_equal(hear(&o.worker[2], MSG_RUN).id, 4);
+	ended(&o.worker[2], 4, 0, 0);
+	assert_int_equal(c[3].n_done, 1);
+}
+
+/* Suspects: one that waits for an idle worker, and one that has it. */
+static void
+suspects_can_be_ended(void **state)
+{
+	struct client c[3] = { 0 };
+	struct frame f;
+
+	worker_up(1, 2);
+	submit(&c[0], REQUEST_GENERATE, NULL);
+	(void)hear(&o.worker[1], MSG_RUN);
+	worker_down(1);
+	worker_died(1, 1);
+	(void)hear(&o.reqlog, MSG_EVENT);
+	worker_up(2, 2);
+	f = hear(&o.worker[2], MSG_RUN);
+	assert_int_equal(f.id, 1);
+	submit(&c[1], REQUEST_GENERATE, NULL);
+	hear_nothing(&o.worker[2]);
+	request_cancel(&o.g, c[0].r);
+	assert_int_equal(c[0].code, BM_ECANCEL);
+	(void)hear(&o.worker[2], MSG_CANCEL);
+	/* It is alone there until the worker has ended it, too. */
+	hear_nothing(&o.worker[2]);
+	ended(&o.worker[2], 1, BM_ECANCEL, 0);
+	assert_int_equal(hear(&o.worker[2], MSG_RUN).id, 2);
+
+	worker_up(1, 2);
+	submit(&c[2], REQUEST_GENERATE, NULL);
+	assert_int_equal(hear(&o.worker[1], MSG_RUN).id, 3);
+	worker_down(1);
+	worker_died(1, 3);
+	hear_nothing(&o.worker[2]);
+	assert_true(c[2].r->is_suspect && c[2].r->worker == NULL);
+	request_cancel(&o.g, c[2].r);
+	assert_int_equal(c[2].code, BM_ECANCEL);
+	ended(&o.worker[2], 2, 0, 0);
+	hear_nothing(&o.worker[2]);
+}
+
 static void
 abandoned_inside_a_callback(void **state)
 {
@@ -1055,6 +1127,8 @@ main(void)
 		T(poison_is_not_taken_thrice),
 		T(retries_are_bounded),
 		T(cancelling_frees_the_slot_when_the_worker_ended),
+		T(detained_ones_can_be_ended),
+		T(suspects_can_be_ended),
 		T(abandoned_inside_a_callback),
 		T(deadlines_hold_in_queue_and_worker),
 		T(refusals_say_why),

@@ -243,6 +243,37 @@ a_prompt_goes_where_its_begin_is(void **state)
 }
 
 static void
+a_suspect_gets_an_idle_worker_under_load(void **state)
+{
+	struct gate_worker *w;
+	struct world o;
+
+	world_init(&o);
+	o.w[0].is_ready = false;
+	o.w[1].n_running = o.w[2].n_running = 2;
+	o.r[0].is_suspect = true;
+	for (size_t i = 0; i < 3; i++)
+		sched_enqueue(&o.m, &o.r[i]);
+	/* A slot becomes free: not for those behind it. */
+	o.w[2].n_running = 1;
+	assert_null(sched_next(&o.workers, &o.m, &w));
+	o.w[2].n_running = 0;
+	assert_ptr_equal(sched_next(&o.workers, &o.m, &w), &o.r[0]);
+	assert_ptr_equal(w, &o.w[2]);
+	sched_dequeue(&o.m, &o.r[0]);
+	o.w[2].n_running = 1;
+	o.w[2].has_suspect = true;
+	assert_null(sched_next(&o.workers, &o.m, &w));
+	o.w[1].n_running = 1;
+	assert_ptr_equal(sched_next(&o.workers, &o.m, &w), &o.r[1]);
+	assert_ptr_equal(w, &o.w[1]);
+	/* One whose worker's death is not told yet keeps nobody waiting. */
+	o.r[0].detained_by = 1;
+	sched_enqueue(&o.m, &o.r[0]);
+	assert_ptr_equal(sched_next(&o.workers, &o.m, &w), &o.r[1]);
+}
+
+static void
 requests_go_to_their_variant(void **state)
 {
 	struct gate_variant a = { 0 }, b = { 0 };
@@ -346,6 +377,7 @@ main(void)
 		cmocka_unit_test(nobody_starves),
 		cmocka_unit_test(asides_do_not_wait_for_a_slot),
 		cmocka_unit_test(a_prompt_goes_where_its_begin_is),
+		cmocka_unit_test(a_suspect_gets_an_idle_worker_under_load),
 		cmocka_unit_test(requests_go_to_their_variant),
 		cmocka_unit_test(slots_and_retry),
 		cmocka_unit_test(heap_gives_the_earliest),
