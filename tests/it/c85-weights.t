@@ -64,8 +64,9 @@ t.ok(all(0 < x["shared_bytes"] < x["rss_bytes"] for x in w), "and the workers' s
 # -- a worker that is killed; its heir needs no packing
 
 inode = os.stat(f"{d.state}/cache/{first[0]}").st_ino
-d.kill_child("worker")
-t.ok(wait_until(lambda: len(d.children("worker")) == 4 and
+gone = d.kill_child("worker")
+t.ok(wait_until(lambda: gone not in d.children("worker") and len(d.children("worker")) == 4 and
+                sum(x["restarts"] for x in d.json("show", "workers")) == 1 and
                 all(x["state"] == "ready" for x in d.json("show", "workers"))), "a killed worker comes back")
 shares(d, 4, [".weights"], "to the same file")
 t.equal(os.stat(f"{d.state}/cache/{first[0]}").st_ino, inode, "which nobody has written again")
