@@ -29,8 +29,8 @@ struct listeners {
 };
 
 void	 listen_init(struct listeners *l);
-/* Make the sockets what c says: unchanged ones stay, and so do given ones; new
- * ones are bound before any old one is closed.  On failure everything is as before. */
+/* Make the sockets what c says: unchanged and given ones stay, new ones are
+ * bound before any old one is closed.  On failure everything is as before. */
 int	 listen_apply(struct listeners *l, const struct conf *c,
 	    struct cause *cause) BM_MUST_CHECK;
 /* Close all and remove the files of Unix sockets that we made. */
