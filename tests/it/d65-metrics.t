@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """/metrics is what Prometheus reads, and has all that the dashboard and the alerts ask for."""
 import os
+import re
 import sys
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 from bm import *
@@ -78,6 +79,25 @@ t.ok(value(m, "bigmodel_memory_private_bytes", model="tale") > 0 and
 less = [(n, k) for n, f in before.items() if f.type == "counter" for k in f.samples if m[n].samples[k] < f.samples[k]]
 t.equal(less, [], "no counter became less")
 t.equal([n for n in before if n not in m], [], "and no family went away")
+
+# ---- what comes with the daemon for Prometheus and Grafana
+deploy = os.path.join(os.environ["top_srcdir"], "deploy", "prometheus")
+texts = {n: open(os.path.join(deploy, n)).read() for n in ("bigmodel-dashboard.json", "bigmodel-rules.yml", "prometheus.yml")}
+panels = [p for p in json.loads(texts["bigmodel-dashboard.json"])["panels"] if p["type"] != "row"]
+t.ok(len(panels) > 10 and len({p["id"] for p in panels}) == len(panels) and all(p["targets"] for p in panels), "the dashboard")
+samples = set(m) | {name for f in m.values() for name, _ in f.samples}
+for name, of in texts.items():
+    used = set(re.findall(r"\bbigmodel_[a-z0-9_]+", of))
+    t.equal(sorted(used - samples), [], f"{name} asks for what there is")
+    t.ok(bool(used) == (name != "prometheus.yml"), f"{name}: {len(used)} names")
+try:
+    import yaml
+    alerts = [r["alert"] for g in yaml.safe_load(texts["bigmodel-rules.yml"])["groups"] for r in g["rules"]
+              if r["expr"] and r["annotations"]["summary"]]
+    t.ok(len(alerts) == len(set(alerts)) == texts["bigmodel-rules.yml"].count("- alert:"), "the alerts", alerts)
+    t.equal(yaml.safe_load(texts["prometheus.yml"])["scrape_configs"][0]["job_name"], "bigmodel", "the scrape example")
+except ImportError:
+    t.skip("the alerts and the scrape example are YAML", "no YAML library for Python here")
 promtool = shutil.which("promtool")
 if promtool:
     got = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True)
