@@ -104,6 +104,7 @@ struct gate_model {
 	char		*next;		/* what is being brought up; "" */
 	char		*why;		/* there are so many workers; "" */
 	uint32_t	 told_queued, told_running;	/* in MODEL_LOAD */
+	uint64_t	 told_ended;			/* likewise */
 	uint64_t	 told_trial_ns;	/* last TRIAL */
 	bool		 is_held;	/* drained by an operator */
 	char		*path;

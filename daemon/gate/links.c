@@ -394,6 +394,9 @@ links_check_idle(struct gate *g)
 
 	TAILQ_FOREACH(m, &g->models, entry) {
 		variants_check_idle(g, m);
+		/* An idle model may have to make room for another. */
+		if (m->n_live == 0 && m->told_running > 0)
+			links_tell_load(g, m, clock_now_ns());
 		if (!m->is_going || m->was_idle || m->n_live > 0)
 			continue;
 		m->was_idle = true;
@@ -437,10 +440,13 @@ links_tell_load(struct gate *g, struct gate_model *m, uint64_t now_ns)
 	uint32_t queued = (uint32_t)m->n_queued;
 	uint32_t running = (uint32_t)(m->n_live - m->n_queued);
 	struct msg_model_load load = { slice_of(m->name), queued, running,
-	    oldest_ns == 0 ? 0 : (now_ns - oldest_ns) / CLOCK_NS_PER_MS };
+	    oldest_ns == 0 ? 0 : (now_ns - oldest_ns) / CLOCK_NS_PER_MS,
+	    m->n_requests };
 
-	if (queued == 0 && m->told_queued == 0 && m->told_running == running)
+	if (queued == 0 && m->told_queued == 0 &&
+	    m->told_running == running && m->told_ended == m->n_requests)
 		return;
+	m->told_ended = m->n_requests;
 	m->told_queued = queued;
 	m->told_running = running;
 	chan_send(g->master, MSG_MODEL_LOAD, 0, 0, &load);

@@ -8,6 +8,7 @@
 #include "master/account.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -71,6 +72,29 @@ account_room(const struct account *a, const struct account_cost *c,
 		return 0;
 	return each == 0 ? most : (size_t)MEM_MIN((left - first) / each,
 	    (uint64_t)most);
+}
+
+static int
+by_use(const void *a, const void *b)
+{
+	const struct account_idle *x = a, *y = b;
+
+	return (x->used_ns > y->used_ns) - (x->used_ns < y->used_ns);
+}
+
+size_t
+account_evict(struct account_idle *v, size_t n, uint64_t bytes)
+{
+	uint64_t sum = 0;
+
+	if (n > 0)
+		qsort(v, n, sizeof(*v), by_use);
+	for (size_t i = 0; i < n; i++) {
+		if (sum >= bytes)
+			return i;
+		sum = plus(sum, v[i].bytes);
+	}
+	return sum >= bytes ? n : n + 1;
 }
 
 /* ", " and "WHAT SIZE" unless it is nothing. */

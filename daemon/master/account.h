@@ -45,6 +45,16 @@ uint64_t account_need(const struct account_cost *c, size_t n_now,
 /* How many more fit; at most `most`. */
 size_t	 account_room(const struct account *a, const struct account_cost *c,
 	    size_t n_now, size_t most);
+
+/* A model that nobody uses now and that may be unloaded. */
+struct account_idle {
+	void		*model;
+	uint64_t	 used_ns;	/* when it was used last */
+	uint64_t	 bytes;		/* that its end gives back */
+};
+/* Sorts v, least recently used first, and tells how many from the first on
+ * must go to give back `bytes`; n + 1 when all of them do not suffice. */
+size_t	 account_evict(struct account_idle *v, size_t n, uint64_t bytes);
 /* 0, or BM_ENOMEM and the sum. */
 int	 account_check(const struct account *a, const char *model,
 	    const struct account_cost *c, size_t n_now, size_t n_more,

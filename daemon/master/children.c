@@ -232,6 +232,12 @@ worker_has_failed(struct child *c, const struct msg_result *r)
 	str_vis(text, sizeof(text), r->text.p, r->text.n);
 	if (c->sup.state != SUP_STARTING && c->sup.state != SUP_LOADING)
 		return;
+	if (r->code == BM_ENOMEM && memory_evict_more(c->master, model,
+	    text)) {
+		/* Another one tries again in the room that this makes. */
+		c->is_surplus = true;
+		return;
+	}
 	log_warnx("worker %u can't load model %s: %s", c->id,
 	    model->conf.name, text);
 	tell_event(c->master, "load_failed", model->conf.name, "%s", text);
@@ -290,9 +296,11 @@ note_load(struct master *m, const struct frame *f)
 	if (msg_get_model_load(f->body, &ml) != 0)
 		return;
 	TAILQ_FOREACH(model, &m->models, entry)
-		if (slice_eq(ml.name, model->conf.name))
+		if (slice_eq(ml.name, model->conf.name)) {
 			model->load = (struct autoscale_load){ ml.queued,
 			    ml.running, ml.oldest_wait_ms };
+			model->used_ns = clock_now_ns();
+		}
 }
 
 static struct variant *

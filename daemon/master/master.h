@@ -146,6 +146,8 @@ struct model {
 	struct autoscale_load load;
 	char		 why[256];	/* it is n_workers */
 	bool		 is_held;	/* drained by an operator */
+	bool		 is_evicted;	/* without workers till asked for */
+	uint64_t	 used_ns;	/* when it was used last */
 	uint32_t	 generation;	/* grows when workers must be new */
 	bool		 is_trial;	/* loaded by command, not yet ready */
 	bool		 has_crashed;	/* since it was ready, or at first */
@@ -272,11 +274,15 @@ int	 memory_check_more(struct master *m, const struct model *model,
 /* How many more of the active variant; at most `most`. */
 size_t	 memory_room(struct master *m, const struct model *model,
 	    size_t most);
-/* May one more worker of v be started just now?  The cause is set unless it
- * fits. */
+/* May one more worker of v be started just now?  If it may once others have
+ * given way, these begin to.  The cause is set unless it fits. */
 enum memory_answer { MEMORY_FITS, MEMORY_SOON, MEMORY_SHORT };
 enum memory_answer memory_ask(struct master *m, const struct model *model,
 	    const struct variant *v, struct cause *cause);
+/* Unload one idle model, if one may be, for a worker that found too little;
+ * why: its words. */
+bool	 memory_evict_more(struct master *m, const struct model *model,
+	    const char *why);
 /* What workers are meant to take. */
 struct account memory_account(struct master *m);
 
@@ -291,6 +297,9 @@ size_t	 model_workers_max(const struct conf_model *conf);
 /* An operator or the file sets the limits anew. */
 void	 model_set_workers(struct model *model, uint64_t min, uint64_t max,
 	    const char *who);
+/* From n_workers to n; why is set. */
+void	 model_scale_to(struct master *m, struct model *model,
+	    const char *kind, size_t n);
 /* Does load decide the number? */
 bool	 model_is_scaled(const struct model *model);
 /* Answer all who asked for kind. */

@@ -4,12 +4,14 @@
  * are two sums of what is committed: `now` counts every worker until its
  * process is gone, and one whose needs are not known yet with all that it was
  * allowed; `soon` leaves out those that are on their way out and counts the
- * unknown with the least they need.  What fits neither is refused; what fits
- * soon but not now waits.
+ * unknown with the least they need.  What fits soon but not now waits; for
+ * what fits neither, models that nobody uses give way where they may, and it
+ * is refused if that does not suffice.
  */
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -76,10 +78,12 @@ limit(struct master *m)
 static bool
 counts(const struct child *w, enum when when)
 {
+	bool stays = !w->is_surplus && !w->model->is_evicted;
+
 	if (w->sup.has_process)
-		return when == NOW || !w->is_surplus;
+		return when == NOW || stays;
 	/* One that crashed comes back. */
-	return !w->is_surplus && w->sup.state != SUP_FAILED;
+	return stays && w->sup.state != SUP_FAILED;
 }
 
 static size_t
@@ -229,7 +233,134 @@ memory_grant(struct child *c, struct msg_model *msg)
 	msg->memory_budget = MEM_MAX(left + weights, (uint64_t)1);
 }
 
+/* ---- who may give way ---- */
+
+static uint64_t
+committed_of_model(const struct model *model)
+{
+	const struct variant *v;
+	uint64_t sum = 0;
+
+	TAILQ_FOREACH(v, &model->variants, entry)
+		sum += committed_of(model, v, SOON, NULL);
+	return sum;
+}
+
+static bool
+is_used(const struct model *model)
+{
+	return model->load.n_queued + model->load.n_running > 0;
+}
+
+/* Not in the middle of a change. */
+static bool
+may_go(const struct model *model)
+{
+	const struct variant *v;
+
+	TAILQ_FOREACH(v, &model->variants, entry)
+		if (v->is_leaving)
+			return false;
+	return model->conf.evict && !model->is_going && !model->is_trial &&
+	    model->n_workers > 0 && model->swap.next == NULL &&
+	    TAILQ_EMPTY(&model->asks);
+}
+
+/* Those beside model; the caller frees *out.  busy: also those that are used
+ * just now. */
+static size_t
+candidates(struct master *m, const struct model *model, bool busy,
+    struct account_idle **out)
+{
+	struct model *other;
+	size_t n = 0;
+
+	*out = NULL;
+	TAILQ_FOREACH(other, &m->models, entry) {
+		if (other == model || !may_go(other) ||
+		    (is_used(other) && !busy))
+			continue;
+		*out = xreallocarray(*out, n + 1, sizeof(**out));
+		(*out)[n++] = (struct account_idle){ other, other->used_ns,
+		    committed_of_model(other) };
+	}
+	return n;
+}
+
+static void
+evict(struct master *m, const struct account_idle *v, const char *why)
+{
+	struct model *model = v->model;
+	char gives[24];
+
+	model->is_evicted = true;
+	snprintf(model->why, sizeof(model->why), "gave way after %.0f s "
+	    "without a request (%s): %s", clock_ms_between(v->used_ns,
+	    clock_now_ns()) / 1000, str_from_bytes(gives, sizeof(gives),
+	    v->bytes), why);
+	model_scale_to(m, model, "evicted", 0);
+	/* Whoever was settled before must see it. */
+	m->is_unsettled = true;
+}
+
+/* Would bytes be given back if all that may do so went? */
+static bool
+could_make_room(struct master *m, const struct model *model, bool busy,
+    uint64_t bytes)
+{
+	struct account_idle *v;
+	size_t n = candidates(m, model, busy, &v);
+	bool suffices = account_evict(v, n, bytes) <= n;
+
+	free(v);
+	return suffices;
+}
+
+static bool
+make_room(struct master *m, const struct model *model, uint64_t bytes,
+    const char *why)
+{
+	struct account_idle *v;
+	size_t n = candidates(m, model, false, &v);
+	size_t n_go = account_evict(v, n, bytes);
+
+	for (size_t i = 0; n_go <= n && i < n_go; i++)
+		evict(m, &v[i], why);
+	free(v);
+	return n_go <= n;
+}
+
+bool
+memory_evict_more(struct master *m, const struct model *model,
+    const char *why)
+{
+	return make_room(m, model, 1, why);
+}
+
+/* Do processes of such a model still end? */
+static bool
+is_being_made(const struct master *m)
+{
+	const struct model *model;
+
+	TAILQ_FOREACH(model, &m->models, entry)
+		if (model->is_evicted && !TAILQ_EMPTY(&model->workers))
+			return true;
+	return false;
+}
+
 /* ---- may there be more? ---- */
+
+/* What n_more lack, once those that are leaving are gone; 0: nothing. */
+static uint64_t
+lacking(struct master *m, const struct account_cost *cost, size_t n_now,
+    size_t n_more)
+{
+	struct account a = account_of(m, SOON, NULL);
+	uint64_t need = account_need(cost, n_now, n_more);
+
+	return need - MEM_MIN(need, account_left(&a));
+}
 
 int
 memory_check(struct master *m, const char *name,
@@ -237,8 +368,10 @@ memory_check(struct master *m, const char *name,
     struct cause *cause)
 {
 	struct account a = account_of(m, SOON, NULL);
+	int r = account_check(&a, name, cost, n_now, n_more, cause);
 
-	return account_check(&a, name, cost, n_now, n_more, cause);
+	return r != 0 && could_make_room(m, model_find(m, name), false,
+	    lacking(m, cost, n_now, n_more)) ? 0 : r;
 }
 
 int
@@ -267,11 +400,23 @@ memory_ask(struct master *m, const struct model *model,
 {
 	struct account a = account_of(m, NOW, NULL);
 	struct account_cost cost = cost_of(model, v);
+	size_t n_now = count_of(model, v, SOON, NULL);
+	uint64_t lacks;
 
 	if (account_check(&a, model->conf.name, &cost,
 	    count_of(model, v, NOW, NULL), 1, cause) == 0)
-		return MEMORY_FITS;
-	return memory_check_more(m, model, v, 1, cause) == 0 ?
+		/* One whose needs are unknown is to get all the room. */
+		return !cost.is_known && is_being_made(m) ? MEMORY_SOON :
+		    MEMORY_FITS;
+	if ((lacks = lacking(m, &cost, n_now, 1)) == 0)
+		return MEMORY_SOON;
+	a = account_of(m, SOON, NULL);
+	(void)(account_check(&a, model->conf.name, &cost, n_now, 1,
+	    cause) == 0);
+	if (make_room(m, model, lacks, cause->text))
+		return MEMORY_SOON;
+	/* Requests can wait for others that end. */
+	return is_used(model) && could_make_room(m, model, true, lacks) ?
 	    MEMORY_SOON : MEMORY_SHORT;
 }
 

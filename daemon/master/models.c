@@ -25,6 +25,7 @@ model_new(struct master *m, const struct conf_model *conf)
 
 	conf_model_copy(&model->conf, conf);
 	model->created_s = clock_unix_ms() / 1000;
+	model->used_ns = clock_now_ns();
 	str_copy(model->state, "starting", sizeof(model->state));
 	TAILQ_INIT(&model->workers);
 	TAILQ_INIT(&model->asks);
@@ -96,6 +97,7 @@ model_set_workers(struct model *model, uint64_t min, uint64_t max,
 	max = model_workers_max(&model->conf);
 	model->n_workers = MEM_MIN(MEM_MAX(model->n_workers, min), max);
 	model->autoscale = (struct autoscale){ 0 };
+	model->is_evicted = false;
 	if (min == max)
 		snprintf(model->why, sizeof(model->why), "%s", who);
 	else
@@ -104,6 +106,30 @@ model_set_workers(struct model *model, uint64_t min, uint64_t max,
 		    (unsigned long long)max);
 	model->has_crashed = false;
 	model->is_told = false;
+}
+
+void
+model_scale_to(struct master *m, struct model *model, const char *kind,
+    size_t n)
+{
+	log_info("model %s: %zu to %zu workers: %s", model->conf.name,
+	    model->n_workers, n, model->why);
+	tell_event(m, kind, model->conf.name, "%zu to %zu: %s",
+	    model->n_workers, n, model->why);
+	model->n_workers = n;
+	model->is_told = false;
+}
+
+/* One that had to give way comes back when it is asked for. */
+static void
+bring_back(struct master *m, struct model *model)
+{
+	if (model->load.n_queued == 0)
+		return;
+	model->is_evicted = false;
+	str_copy(model->why, "a request came", sizeof(model->why));
+	model_scale_to(m, model, "autoscale", (size_t)MEM_MAX(
+	    model->conf.workers, (uint64_t)1));
 }
 
 /*
@@ -142,7 +168,9 @@ scale(struct master *m, struct model *model)
 	    .n_slots = model->conf.parallel };
 	size_t n;
 
-	if (!model_is_scaled(model))
+	if (model->is_evicted)
+		bring_back(m, model);
+	if (model->is_evicted || !model_is_scaled(model))
 		return;
 	c.max = MEM_MAX(MEM_MIN(c.max, (size_t)granted_cpus()), c.min);
 	c.max = MEM_MIN(c.max, most_that_fit(m, model, c.max));
@@ -151,12 +179,7 @@ scale(struct master *m, struct model *model)
 	    sizeof(model->why));
 	if (n == model->n_workers)
 		return;
-	log_info("model %s: %zu to %zu workers: %s", model->conf.name,
-	    model->n_workers, n, model->why);
-	tell_event(m, "autoscale", model->conf.name, "%zu to %zu: %s",
-	    model->n_workers, n, model->why);
-	model->n_workers = n;
-	model->is_told = false;
+	model_scale_to(m, model, "autoscale", n);
 }
 
 /* ---- answers ---- */

@@ -19,6 +19,10 @@ def models(d):
     return {m["name"]: m for m in d.json("show", "models")}
 
 
+def evictions(d):
+    return len([e for e in d.json("show", "events") if e["kind"] == "evicted"])
+
+
 def under_load(d, act):
     """What act() gives while sixteen stream, and what is wrong with their answers."""
     over, bad = threading.Event(), []
@@ -115,6 +119,35 @@ if os.cpu_count() >= 2:
     crowd.join(PATIENCE)
 else:
     t.skip("the load wants more than there is", "one CPU")
+d.stop(t)
+
+# ---- a model that may be evicted gives way, and comes back
+d = Daemon((CONF % TALE).replace("parallel", "evict = yes parallel"))
+one = d.status()["memory"]["committed"]
+text = d.stream_text(prompts[0], seed=0, **ask)
+d.write_conf((CONF % TALE).replace("parallel", "evict = yes parallel").replace("128M", str(one * 5 // 4)))
+t.equal(d.ctl("reload").returncode, 0, "room for one")
+got = d.ctl("load", "other", TALE)
+t.equal((got.returncode, got.stderr), (0, ""), "another one is loaded all the same")
+m = models(d)["tale"]
+t.ok(m["state"] == "idle" and "gave way" in m["workers_why"], "the one that nobody asked gave way", m)
+wait_until(lambda: evictions(d) > 0)
+events = [e["text"] for e in d.json("show", "events") if e["kind"] == "evicted"]
+t.ok(len(events) == 1 and re.search(r"1 to 0: gave way .*MiB\): .* needs", events[0]), "which is an event with the sum", events)
+status, _, value = d.request("POST", "/v1/completions", {"prompt": "x", "model": "tale", "max_tokens": 4})
+t.ok(status == 503 and re.search(SUM, str(value)), "while the other one stays it can't come back, and says why", (status, value))
+t.equal(d.ctl("unload", "other").returncode, 0, "the other one is unloaded")
+t.ok(wait_until(lambda: models(d)["tale"]["state"] != "failed"), "it can come back", models(d))
+t.equal(d.stream_text(prompts[0], seed=0, model="tale", **ask), text, "and does when it is asked for")
+d.stop(t)
+
+two = (CONF % TALE).replace("parallel", "evict = yes parallel").replace("128M", str(one * 3 // 2))
+d = Daemon(two + two[two.index("model "):].replace("model tale", "model twin"))
+got = [d.stream_text(prompts[0], seed=0, model=name, **ask) for name in ("tale", "twin") * 3]
+t.equal(got, [text] * 6, "two that give way to one another answer both")
+t.ok(wait_until(lambda: evictions(d) >= 5), "by turns", d.json("show", "events"))
+got = in_threads(8, lambda i: d.stream_text(prompts[0], seed=0, model=("tale", "twin")[i % 2], **ask))
+t.equal(got, [text] * 8, "and all at once")
 d.stop(t)
 
 # ---- nothing fits at the start

@@ -111,6 +111,25 @@ test_sum(void **state)
 	}
 }
 
+static void
+test_evict(void **state)
+{
+	char names[][8] = { "new", "old", "middle" };
+	struct account_idle v[] = { { names[0], 30, GIB },
+	    { names[1], 10, MIB }, { names[2], 20, GIB } };
+
+	assert_int_equal(account_evict(v, 3, 0), 0);
+	assert_string_equal(v[0].model, "old");
+	assert_string_equal(v[1].model, "middle");
+	assert_string_equal(v[2].model, "new");
+	assert_int_equal(account_evict(v, 3, MIB), 1);
+	assert_int_equal(account_evict(v, 3, MIB + 1), 2);
+	assert_int_equal(account_evict(v, 3, MIB + 2 * GIB), 3);
+	assert_int_equal(account_evict(v, 3, MIB + 2 * GIB + 1), 4);
+	assert_int_equal(account_evict(NULL, 0, 1), 1);
+	assert_int_equal(account_evict(NULL, 0, 0), 0);
+}
+
 int
 main(void)
 {
@@ -119,6 +138,7 @@ main(void)
 		cmocka_unit_test(test_need),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_sum),
+		cmocka_unit_test(test_evict),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
