@@ -117,6 +117,7 @@ struct gate_model {
 	int64_t		 created_s;
 	bool		 is_going;	/* being unloaded: no new requests */
 	bool		 was_idle;	/* MODEL_IDLE has been sent */
+	uint32_t	 n_ended;	/* requests, by MODEL_END */
 	bool		 is_dispatching;
 	/* of the last MODEL_INFO */
 	char		 architecture[32];

@@ -157,6 +157,20 @@ on_model_gone(struct gate *g, struct slice name)
 }
 
 static void
+on_model_end(struct gate *g, struct slice name)
+{
+	struct gate_model *m = workers_model(g, name);
+
+	if (m == NULL)
+		return;
+	m->is_going = true;
+	m->was_idle = false;
+	m->n_ended += (uint32_t)m->n_live;
+	core_model_end(g, m, BM_EOVERLOAD, "the model was unloaded", true);
+	links_check_idle(g);
+}
+
+static void
 on_worker_state(struct gate *g, const struct msg_worker_state *s)
 {
 	struct gate_worker *w = workers_get(g, s->worker);
@@ -319,6 +333,11 @@ master_frame(struct chan *c, const struct frame *f, void *arg)
 		on_model_gone(g, m.name);
 		return;
 	}
+	case MSG_MODEL_END: {
+		GET(model_end);
+		on_model_end(g, m.name);
+		return;
+	}
 	case MSG_VARIANT: {
 		GET(variant);
 		variants_note(g, &m);
@@ -401,7 +420,8 @@ links_check_idle(struct gate *g)
 			continue;
 		m->was_idle = true;
 		chan_send(g->master, MSG_MODEL_IDLE, 0, 0,
-		    &(struct msg_model_idle){ slice_of(m->name) });
+		    &(struct msg_model_idle){ slice_of(m->name),
+		    m->n_ended });
 	}
 	TAILQ_FOREACH(w, &g->workers, entry) {
 		if (!w->is_draining || w->was_idle || w->n_running > 0 ||

@@ -278,8 +278,10 @@ note_idle(struct master *m, const struct frame *f)
 
 	if (f->type == MSG_MODEL_IDLE && msg_get_model_idle(f->body, &mi) == 0)
 		TAILQ_FOREACH(model, &m->models, entry)
-			if (slice_eq(mi.name, model->conf.name))
+			if (slice_eq(mi.name, model->conf.name)) {
 				model->is_idle = true;
+				model->n_ended = mi.ended;
+			}
 	if (f->type == MSG_WORKER_IDLE &&
 	    msg_get_worker_idle(f->body, &wi) == 0)
 		while ((c = child_next(m, c)) != NULL)

@@ -101,12 +101,18 @@ do_load(const struct command_call *call)
 static int
 do_unload(const struct command_call *call)
 {
+	bool is_now = call->n_args == 2;
 	struct model *model;
 	int r;
 
-	if ((r = find(call, &model)) != 0)
+	if (is_now && strcmp(call->args[1], "--now") != 0)
+		return cause_set(call->why, BM_EUSAGE,
+		    "usage: unload NAME [--now]");
+	/* One that waits for its requests may be told not to. */
+	model = is_now ? model_find(call->m, call->args[0]) : NULL;
+	if (model == NULL && (r = find(call, &model)) != 0)
 		return r;
-	model_unload(model, call->m);
+	model_unload(model, call->m, is_now);
 	return ask(call, model, ASK_UNLOAD);
 }
 

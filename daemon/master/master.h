@@ -155,7 +155,8 @@ struct model {
 	bool		 is_going;	/* being unloaded */
 	bool		 comes_back;	/* the file named it again meanwhile */
 	bool		 is_idle;	/* the gate has no request of it */
-	uint64_t	 going_until_ns;
+	bool		 is_cut;	/* without waiting for requests */
+	uint32_t	 n_ended;	/* of these */
 	int64_t		 created_s;
 	char		 state[16];
 	char		 reason[256];
@@ -291,7 +292,8 @@ struct model *model_new(struct master *m, const struct conf_model *conf);
 struct model *model_find(struct master *m, const char *name);
 /* What a worker is told of it. */
 struct msg_model model_message(const struct conf_model *conf, uint32_t worker);
-void	 model_unload(struct model *model, struct master *m);
+/* Once its requests have finished; is_now: they are ended. */
+void	 model_unload(struct model *model, struct master *m, bool is_now);
 /* The limits of its number of workers. */
 size_t	 model_workers_max(const struct conf_model *conf);
 /* An operator or the file sets the limits anew. */

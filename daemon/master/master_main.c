@@ -96,9 +96,7 @@ next_wake_ns(struct master *m)
 		wake = MEM_MIN(wake, MEM_MIN(c->sup.wake_ns,
 		    health_wake_ns(c)));
 	TAILQ_FOREACH(model, &m->models, entry) {
-		if (model->is_going && !model->is_idle)
-			wake = MEM_MIN(wake, model->going_until_ns);
-		else if (model->is_short)
+		if (model->is_short)
 			wake = MEM_MIN(wake, clock_now_ns() + CLOCK_NS_PER_S);
 		else if (!model->is_going && model_is_scaled(model))
 			wake = MEM_MIN(wake, clock_now_ns() + SCALE_NS);

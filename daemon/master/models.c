@@ -278,11 +278,16 @@ remove_model(struct master *m, struct model *model)
 	struct msg_model_gone gone = { .name = slice_of(model->conf.name) };
 	const struct conf_model *again = model->comes_back ?
 	    conf_find_model(&m->conf, model->conf.name) : NULL;
+	char ended[48] = "";
 
 	if (m->gate.chan != NULL)
 		chan_send(m->gate.chan, MSG_MODEL_GONE, 0, 0, &gone);
-	log_info("model %s is gone", model->conf.name);
-	model_answer(m, model, ASK_UNLOAD, 0, "");
+	if (model->is_cut)
+		snprintf(ended, sizeof(ended), "%u request%s ended",
+		    model->n_ended, model->n_ended == 1 ? " was" : "s were");
+	log_info("model %s is gone%s%s", model->conf.name,
+	    model->is_cut ? ": " : "", ended);
+	model_answer(m, model, ASK_UNLOAD, 0, ended);
 	model_answer(m, model, ASK_WORKERS, BM_ENOMODEL, "unloaded meanwhile");
 	model_answer(m, model, ASK_LOAD, BM_ECANCEL, "unloaded meanwhile");
 	model_answer(m, model, ASK_SWAP, BM_ENOMODEL, "unloaded meanwhile");
@@ -299,9 +304,7 @@ remove_model(struct master *m, struct model *model)
 static void
 settle_going(struct master *m, struct model *model)
 {
-	if (!model->is_idle && clock_now_ns() < model->going_until_ns)
-		return;
-	if (workers_end(m, model))
+	if (model->is_idle && workers_end(m, model))
 		remove_model(m, model);
 }
 
@@ -342,14 +345,19 @@ models_settle(struct master *m)
 }
 
 void
-model_unload(struct model *model, struct master *m)
+model_unload(struct model *model, struct master *m, bool is_now)
 {
-	if (model->is_going)
+	struct msg_model_end end = { .name = slice_of(model->conf.name) };
+
+	if (!model->is_going) {
+		model->is_going = true;
+		model->is_idle = m->gate.chan == NULL;
+	}
+	if (!is_now || model->is_cut)
 		return;
-	model->is_going = true;
-	model->is_idle = m->gate.chan == NULL;
-	model->going_until_ns = clock_now_ns() +
-	    m->conf.limits_drain_timeout * CLOCK_NS_PER_MS;
+	model->is_cut = true;
+	if (m->gate.chan != NULL)
+		chan_send(m->gate.chan, MSG_MODEL_END, 0, 0, &end);
 }
 
 bool

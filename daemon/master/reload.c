@@ -66,7 +66,7 @@ apply_models(struct master *m, const struct conf *old, const struct conf *new)
 
 		if (model != NULL &&
 		    conf_find_model(new, model->conf.name) == NULL)
-			model_unload(model, m);
+			model_unload(model, m, false);
 	}
 	for (size_t i = 0; i < new->n_models; i++) {
 		const struct conf_model *c = &new->models[i];

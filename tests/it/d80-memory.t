@@ -121,6 +121,52 @@ else:
     t.skip("the load wants more than there is", "one CPU")
 d.stop(t)
 
+# ---- unloading waits for what runs, and with --now it does not
+d = Daemon(CONF % TALE)
+first, answers = threading.Event(), []
+long = dict(ask, max_tokens=480)
+
+
+def one_long():
+    try:
+        answers.append(d.stream_text(prompts[0], lambda e: first.set(), seed=0, **long))
+    except RuntimeError as e:
+        answers.append(e)
+
+
+def while_it_runs(*words):
+    first.clear()
+    r = threading.Thread(target=one_long)
+    r.start()
+    first.wait(PATIENCE)
+    pids = d.children("worker")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    u = threading.Thread(target=lambda: answers.append(d.ctl(*words)))
+    u.start()
+    return r, u, pids
+
+
+r, u, pids = while_it_runs("unload", "tale")
+t.ok(wait_until(lambda: models(d)["tale"]["state"] == "draining"), "unload waits", models(d))
+for pid in pids:
+    os.kill(pid, signal.SIGCONT)
+r.join(PATIENCE)
+u.join(PATIENCE)
+t.ok(len(answers) == 2 and any(isinstance(a, str) and len(a) > 100 for a in answers) and
+     all(a.returncode == 0 for a in answers if hasattr(a, "returncode")), "the request ends as usual", answers)
+answers.clear()
+t.equal(d.ctl("load", "tale", TALE).returncode, 0, "loaded again")
+r, u, pids = while_it_runs("unload", "tale", "--now")
+r.join(PATIENCE)
+for pid in pids:
+    os.kill(pid, signal.SIGCONT)
+u.join(PATIENCE)
+t.ok(any(isinstance(a, RuntimeError) and "unloaded" in str(a) for a in answers), "--now ends it, and says why", answers)
+t.ok(any(hasattr(a, "stdout") and a.returncode == 0 and "1 request was ended" in a.stdout for a in answers), "and how many there were", answers)
+t.equal(d.ctl("unload", "tale", "--never").returncode, 2, "nothing but --now")
+d.stop(t)
+
 # ---- a model that may be evicted gives way, and comes back
 d = Daemon((CONF % TALE).replace("parallel", "evict = yes parallel"))
 one = d.status()["memory"]["committed"]
