@@ -73,6 +73,7 @@ struct gate_worker {
 	uint32_t	 n_running;
 	uint32_t	 n_parallel;
 	uint32_t	 restarts;
+	uint32_t	 node;		/* of memory, and 1 more; 0: none */
 	int64_t		 started_ms;
 	char		 cpu_level[16];
 	float		 tokens_per_s;	/* last LOAD */

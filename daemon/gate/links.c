@@ -180,6 +180,7 @@ on_worker_state(struct gate *g, const struct msg_worker_state *s)
 	core_word(w->state, sizeof(w->state), s->state);
 	workers_count_restarts(w, s->restarts);
 	w->is_held = s->is_held != 0;
+	w->node = s->node;
 	w->started_ms = s->started_ms;
 }
 

@@ -359,6 +359,8 @@ show_worker(const struct gate_worker *w, const struct show_proc *proc,
 		set_int(o, "kv_bytes", w->variant->kv_bytes);
 		set_int(o, "scratch_bytes", w->variant->scratch_bytes);
 	}
+	if (w->node != 0)
+		set_int(o, "node", w->node - 1);
 	set_int(o, "restarts", w->restarts);
 	set_str(o, "cpu_level", w->cpu_level);
 	set_num(o, "uptime_s", w->pid == 0 ? 0 :

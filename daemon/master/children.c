@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/granted.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -430,7 +431,8 @@ give_model(struct child *c)
 	struct msg_model m = model_message(conf, c->id);
 
 	m.variant = slice_of(c->variant->name);
-	m.n_sharing = (uint32_t)c->model->n_workers;
+	m.n_sharing = (uint32_t)numa_sharing(&c->master->numa,
+	    c->model->n_workers, (size_t)granted_cpus());
 	if (model_file_open(c->variant->path, &file, &why) != 0) {
 		struct msg_result r = { .code = why.code,
 		    .text = slice_of(why.text) };
@@ -473,6 +475,22 @@ start_talking(struct child *c, int fd)
 		tell_link(&m->gate, c);
 }
 
+/* Workers of a model take turns on the nodes. */
+static const struct numa_node *
+node_for(const struct child *c)
+{
+	const struct numa *n = &c->master->numa;
+	size_t n_workers[NUMA_NODES_MAX] = { 0 };
+	const struct child *w;
+
+	if (c->model == NULL)
+		return NULL;
+	TAILQ_FOREACH(w, &c->model->workers, entry)
+		if (w != c && w->node != NULL && !w->is_surplus)
+			n_workers[w->node - n->node]++;
+	return numa_place(n, n_workers);
+}
+
 static void
 start(struct child *c)
 {
@@ -484,6 +502,7 @@ start(struct child *c)
 	struct cause why;
 	int fd;
 
+	s.node = c->node = node_for(c);
 	limits_of(c, &l);
 	c->started_ms = clock_unix_ms();
 	c->is_reaped = false;

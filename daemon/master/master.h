@@ -38,6 +38,7 @@
 #include "master/autoscale.h"
 #include "master/canary.h"
 #include "master/listen.h"
+#include "master/numa.h"
 #include "master/options.h"
 #include "master/supervise.h"
 #include "wire/chan_io.h"
@@ -81,6 +82,7 @@ struct child {
 	struct account_cost cost;	/* as it told, or as is expected */
 	uint64_t	 granted_bytes;	/* beside weights, till it told */
 	struct health	 health;
+	const struct numa_node *node;	/* NULL: anywhere */
 	bool		 is_held;	/* drained by an operator */
 	bool		 is_surplus;	/* to be drained, ended, forgotten */
 	bool		 is_idle;	/* the gate has nothing on it */
@@ -206,6 +208,7 @@ struct master {
 	struct listeners listeners;
 	struct service	 service;
 	struct memory	 memory;
+	struct numa	 numa;
 	struct child	 gate;
 	struct child	 reqlog;
 	struct model_list models;

@@ -205,6 +205,7 @@ master_run(struct master *m)
 		fatalx("no event loop");
 	m->started_ms = clock_unix_ms();
 	m->log_fd = -1;
+	numa_read(&m->numa);
 	TAILQ_INIT(&m->models);
 	TAILQ_INIT(&m->events);
 	master_reopen_log(m);

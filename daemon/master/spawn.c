@@ -10,10 +10,14 @@
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include <linux/mempolicy.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -58,6 +62,28 @@ raise_fd_limit(void)
 	}
 }
 
+/* On the CPUs of a node, with memory from there while it has some.  Where that
+ * is not allowed the child runs anywhere. */
+static void
+place(const struct numa_node *node)
+{
+	union {
+		cpu_set_t	 set;
+		unsigned char	 bytes[NUMA_CPUS_MAX / 8];
+	} cpus;
+	unsigned long nodes[NUMA_CPUS_MAX / (8 * sizeof(long))] = { 0 };
+	const size_t n_bits = 8 * sizeof(nodes[0]);
+
+	CPU_ZERO_S(sizeof(cpus), &cpus.set);
+	for (int cpu = 0; cpu < NUMA_CPUS_MAX; cpu++)
+		if (numa_has(node, cpu))
+			CPU_SET_S((size_t)cpu, sizeof(cpus), &cpus.set);
+	(void)sched_setaffinity(0, sizeof(cpus), &cpus.set);
+	nodes[(size_t)node->id / n_bits] |= 1ul << (size_t)node->id % n_bits;
+	(void)syscall(SYS_set_mempolicy, MPOL_PREFERRED, nodes,
+	    (unsigned long)MEM_MIN(sizeof(nodes) * 8, (size_t)1024));
+}
+
 /* The two descriptors the child keeps, at their places and nowhere else. */
 static int
 place_fds(int link_fd, int error_fd, int stderr_fd)
@@ -89,6 +115,8 @@ run_child(const struct spawn *s, const char *path, int link_fd, int error_fd,
 		_exit(127);
 	if (s->wants_many_fds)
 		raise_fd_limit();
+	if (s->node != NULL)
+		place(s->node);
 	if (chdir(s->dir) == 0)
 		execv(path, argv);
 	e = errno;

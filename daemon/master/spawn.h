@@ -13,11 +13,13 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "master/numa.h"
 
 struct spawn {
 	const char	*name;		/* "gate", "worker", "reqlog" */
 	const char	*dir;		/* working directory */
 	int		 stderr_fd;	/* -1: ours */
+	const struct numa_node *node;	/* NULL: anywhere */
 	bool		 wants_many_fds; /* RLIMIT_NOFILE to its hard limit */
 };
 

@@ -91,7 +91,8 @@ send_worker(struct child *c)
 	    .pid = (uint32_t)c->pid, .model = slice_of(c->model->conf.name),
 	    .variant = slice_of(c->variant->name),
 	    .state = slice_of(c->told), .restarts = c->sup.restarts,
-	    .started_ms = c->started_ms, .is_held = c->is_held };
+	    .started_ms = c->started_ms, .is_held = c->is_held,
+	    .node = c->node != NULL ? (uint32_t)c->node->id + 1 : 0 };
 
 	if (c->master->gate.chan != NULL)
 		chan_send(c->master->gate.chan, MSG_WORKER_STATE, 0, 0, &s);
