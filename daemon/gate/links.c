@@ -297,8 +297,6 @@ master_frame(struct chan *c, const struct frame *f, void *arg)
 	if (asks_frame(g, f))
 		return;
 	switch (f->type) {
-	case MSG_HELLO:
-		return;
 	case MSG_PING: {
 		GET(ping);
 		chan_send(c, MSG_PING, 0, 0, &m);
