@@ -146,8 +146,8 @@ void
 attend_finish(const float *acc, const struct attend_sum *sum, float *out,
     size_t head_dim)
 {
-	float scale = sum->sum == 0 ? 0 : 1 / sum->sum;
+	float divisor = sum->sum == 0 ? INFINITY : sum->sum;
 
 	for (size_t i = 0; i < head_dim; i++)
-		out[i] = acc[i] * scale;
+		out[i] = acc[i] / divisor;
 }

@@ -9,20 +9,22 @@
  *			loads and stores of any alignment; vf_max(a, b) is b
  *			when either is NaN
  *	vf_exp2		2^x for x <= 0, and 0 below -126; NaN stays NaN
+ *	vf_first		the first lane
  *	vf_largest vf_total	across the lanes, in a fixed order
  *	vf_load_f16 vf_load_i8	that many halves or bytes, as floats
  *
  * and gets attend_f16() and attend_q8_0().
  *
- * A page goes through in panels [k][BLOCK] of floats in the near cache, once
- * for all queries: a block of keys with k = head_dim for the scores, a block
- * of values with k = keys for the sums.  Both are the same product, out[query]
- * += sum over k of a[query][k] panel[k], of up to 6 queries at a time: 12
- * sums, 2 registers of the panel and 1 of a.  Each sum is one chain in the
- * order of k, so it doesn't matter which queries go together.
+ * A step of STEP_PAGES pages has one maximum.  It goes through in panels
+ * [k][BLOCK] of floats in the near cache, once for all queries: a block of keys
+ * with k = head_dim for the scores, a block of values with k = keys for the
+ * sums.  Both are the same product, out[query] += sum over k of a[query][k]
+ * panel[k], of up to 6 queries at a time: 12 sums, 2 registers of the panel
+ * and 1 of a.  Each sum is one chain in the order of k, so it doesn't matter
+ * which queries go together.
  *
- * The next page is fetched while this one is computed, some lines at a time,
- * or the pages' first lines would be waited for.
+ * The pages of the next step are fetched while this one is computed, some lines
+ * at a time, or the pages' first lines would be waited for.
  */
 
 #include <math.h>
@@ -33,6 +35,10 @@
 #define BLOCK		(2 * VF_LANES)
 #define PANEL_K		128	/* most rows of a panel */
 #define TILE		6	/* queries */
+#define UNROLL		2	/* k: short loops end as predicted */
+#define STEP_PAGES	4
+#define STEP		(STEP_PAGES * ATTEND_PAGE)	/* keys */
+#define STRIDE		(STEP + 16)	/* rows of scores miss each other */
 #define LINE		64
 
 /* Of the last tile of queries nothing is left over that is much smaller. */
@@ -57,6 +63,10 @@ tile_queries(size_t n)
 	if (n > 5)							\
 		DO(5);							\
 } while (0)
+#define ATTEND_ZERO(i) do {						\
+	a##i = a[i];							\
+	lo##i = hi##i = vf_set1(0);					\
+} while (0)
 #define ATTEND_BEGIN(i) do {						\
 	vf f = vf_set1(factor[i]);					\
 									\
@@ -78,21 +88,34 @@ tile_queries(size_t n)
 		vf_store(out + i * stride + VF_LANES, hi##i);		\
 } while (0)
 
+#define ATTEND_ROW(at) do {						\
+	const size_t k = from + (at);					\
+	vf p0 = vf_load(panel + k * BLOCK);				\
+	vf p1 = vf_load(panel + k * BLOCK + VF_LANES);			\
+									\
+	ATTEND_EACH(ATTEND_STEP);					\
+} while (0)
+
 /* out[i] = factor[i] out[i] + sum of a[i][k] panel[k], of n queries (1..6)
- * and w vectors (1..2). */
+ * and w vectors (1..2); without factors just the sum. */
 VF_HERE void
 product(const int n, const int w, const float *panel, size_t n_k,
     const float *const *a, const float *factor, float *out, size_t stride)
 {
 	const float *a0, *a1, *a2, *a3, *a4, *a5;
 	vf lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, lo4, hi4, lo5, hi5;
+	size_t from = 0;
 
-	ATTEND_EACH(ATTEND_BEGIN);
-	for (size_t k = 0; k < n_k; k++, panel += BLOCK) {
-		vf p0 = vf_load(panel), p1 = vf_load(panel + VF_LANES);
-
-		ATTEND_EACH(ATTEND_STEP);
+	if (factor == NULL)
+		ATTEND_EACH(ATTEND_ZERO);
+	else
+		ATTEND_EACH(ATTEND_BEGIN);
+	for (; from + UNROLL <= n_k; from += UNROLL) {
+		ATTEND_ROW(0);
+		ATTEND_ROW(1);
 	}
+	for (; from < n_k; from++)
+		ATTEND_ROW(0);
 	ATTEND_EACH(ATTEND_END);
 }
 
@@ -124,32 +147,41 @@ products(size_t n, size_t n_lanes, const float *panel, size_t n_k,
 /* ---- fetching ---- */
 
 struct ahead {
-	const uint8_t	*p, *end;
+	const struct attend_tile *t;
+	size_t		 page, end;
+	size_t		 head_bytes, at;
 	size_t		 bytes_a_tile;
 };
 
-/* The page behind this one, over n_tiles calls. */
+/* The step of pages behind this one, over n_tiles calls. */
 static void
-ahead_begin(struct ahead *h, const struct attend_tile *t, size_t page,
+ahead_begin(struct ahead *h, const struct attend_tile *t, size_t step,
     size_t head_bytes, size_t n_tiles)
 {
-	h->p = h->end = NULL;
-	if (page + 1 >= t->n_pages)
-		return;
-	h->p = t->head + t->pages[page + 1] * t->page_bytes;
-	h->end = h->p + head_bytes;
-	h->bytes_a_tile = (head_bytes / LINE / n_tiles + 1) * LINE;
+	size_t end = (step + 2) * STEP_PAGES;
+
+	*h = (struct ahead){ .t = t, .page = (step + 1) * STEP_PAGES,
+	    .end = end < t->n_pages ? end : t->n_pages,
+	    .head_bytes = head_bytes,
+	    .bytes_a_tile = (head_bytes / LINE / (n_tiles / STEP_PAGES) + 1) *
+	    LINE };
 }
 
 VF_HERE void
 ahead_some(struct ahead *h)
 {
-	size_t left = (size_t)(h->end - h->p);
-	const uint8_t *end = h->p + (left < h->bytes_a_tile ? left :
-	    h->bytes_a_tile);
+	const uint8_t *head;
+	size_t end = h->at + h->bytes_a_tile;
 
-	for (; h->p < end; h->p += LINE)
-		__builtin_prefetch(h->p);
+	if (h->page >= h->end)
+		return;
+	head = h->t->head + h->t->pages[h->page] * h->t->page_bytes;
+	for (; h->at < end && h->at < h->head_bytes; h->at += LINE)
+		__builtin_prefetch(head + h->at);
+	if (h->at >= h->head_bytes) {
+		h->at = 0;
+		h->page++;
+	}
 }
 
 /* ---- panels ---- */
@@ -198,38 +230,38 @@ panel_of_values(const enum attend_form form, const uint8_t *values,
 		}
 }
 
-/* ---- a page ---- */
+/* ---- a step ---- */
 
 struct attend_work {
 	const struct attend_tile *t;
 	struct ahead	 ahead;
-	size_t		 first;		/* query that sees any of the page */
-	size_t		 n_keys[ATTEND_QUERIES];	/* of the page */
+	const uint8_t	*heads[STEP_PAGES];	/* of the step's pages */
+	size_t		 first;		/* query that sees any of the step */
+	size_t		 n_keys[ATTEND_QUERIES];	/* of the step */
 	float		 factor[ATTEND_QUERIES];	/* of acc */
 	float		 sum[ATTEND_QUERIES][VF_LANES];
 	const float	*weights[ATTEND_QUERIES];	/* rows of scores */
-	float		 scores[ATTEND_QUERIES][ATTEND_PAGE];
+	float		 scores[ATTEND_QUERIES][STRIDE];
 	float		 panel[PANEL_K * BLOCK];
 };
 
 static const float attend_ones[TILE] = { 1, 1, 1, 1, 1, 1 };
 
 VF_HERE void
-scores_of_page(const enum attend_form form, struct attend_work *x,
-    const uint8_t *keys, size_t n_keys)
+scores_of_step(const enum attend_form form, struct attend_work *x,
+    size_t n_keys)
 {
 	const struct attend_tile *t = x->t;
 	size_t n, n_k;
 
-	memset(x->scores[x->first], 0, (t->n_queries - x->first) *
-	    sizeof(x->scores[0]));
 	for (size_t block = 0; block < n_keys; block += BLOCK)
 		for (size_t d = 0; d < t->head_dim; d += n_k) {
 			const float *q[TILE];
 
 			n_k = t->head_dim - d < PANEL_K ? t->head_dim - d :
 			    PANEL_K;
-			panel_of_keys(form, keys, t->head_dim, d, n_k, block,
+			panel_of_keys(form, x->heads[block / ATTEND_PAGE],
+			    t->head_dim, d, n_k, block % ATTEND_PAGE,
 			    x->panel);
 			for (size_t i = x->first; i < t->n_queries; i += n) {
 				n = tile_queries(t->n_queries - i);
@@ -237,37 +269,59 @@ scores_of_page(const enum attend_form form, struct attend_work *x,
 					q[j] = t->q[i + j] + d;
 				ahead_some(&x->ahead);
 				products(n, BLOCK, x->panel, n_k, q,
-				    attend_ones, x->scores[i] + block,
-				    ATTEND_PAGE);
+				    d == 0 ? NULL : attend_ones,
+				    x->scores[i] + block, STRIDE);
 			}
 		}
 }
 
-/* Turn a query's scores into weights, for a new maximum. */
+/* The largest of the first n scores, a multiple of VF_LANES. */
+VF_HERE float
+largest_score(const float *score, size_t n)
+{
+	vf even = vf_set1(-INFINITY), odd = even;
+	size_t j;
+
+	for (j = 0; j + 2 * VF_LANES <= n; j += 2 * VF_LANES) {
+		even = vf_max(vf_load(score + j), even);
+		odd = vf_max(vf_load(score + j + VF_LANES), odd);
+	}
+	if (j < n)
+		even = vf_max(vf_load(score + j), even);
+	return vf_largest(vf_max(even, odd));
+}
+
+/* The maximum of a query with this step's scores, and what becomes of the
+ * sums so far. */
 VF_HERE void
-weigh(struct attend_work *x, size_t i)
+raise_max(struct attend_work *x, size_t i)
 {
 	struct attend_sum *s = &x->t->sums[i];
 	float *score = x->scores[i], max;
-	vf scale = vf_set1(x->t->scale), largest, above, sum, w;
+	size_t n_keys = x->n_keys[i];
+	vf w;
 
-	for (size_t j = x->n_keys[i]; j < ATTEND_PAGE; j++)
-		score[j] = -INFINITY;
-	largest = vf_set1(-INFINITY);
-	for (size_t j = 0; j < ATTEND_PAGE; j += VF_LANES)
-		largest = vf_max(vf_load(score + j), largest);
-	max = vf_largest(largest) * x->t->scale;
+	for (; n_keys % VF_LANES != 0; n_keys++)
+		score[n_keys] = -INFINITY;
+	max = largest_score(score, n_keys) * x->t->scale;
 	x->factor[i] = 1;
-	sum = vf_load(x->sum[i]);
-	if (max > s->max) {
-		w = vf_exp2(vf_set1(s->max - max));
-		sum = vf_mul(sum, w);
-		vf_store(x->sum[i], w);
-		x->factor[i] = x->sum[i][0];
-		s->max = max;
-	}
-	above = vf_set1(s->max == -INFINITY ? 0 : -s->max);
-	for (size_t j = 0; j < ATTEND_PAGE; j += VF_LANES) {
+	if (!(max > s->max))
+		return;
+	w = vf_exp2(vf_set1(s->max - max));
+	vf_store(x->sum[i], vf_mul(vf_load(x->sum[i]), w));
+	x->factor[i] = vf_first(w);
+	s->max = max;
+}
+
+/* Turn a query's scores into weights. */
+VF_HERE void
+weigh(struct attend_work *x, size_t i)
+{
+	float max = x->t->sums[i].max, *score = x->scores[i];
+	vf above = vf_set1(max == -INFINITY ? 0 : -max);
+	vf scale = vf_set1(x->t->scale), sum = vf_load(x->sum[i]), w;
+
+	for (size_t j = 0; j < x->n_keys[i]; j += VF_LANES) {
 		w = vf_exp2(vf_fma(vf_load(score + j), scale, above));
 		vf_store(score + j, w);
 		sum = vf_add(sum, w);
@@ -281,32 +335,41 @@ VF_HERE void
 values_of_tile(struct attend_work *x, size_t i, size_t n, size_t block,
     size_t n_lanes, size_t dims)
 {
-	float *acc = x->t->acc + i * dims + block;
-	size_t n_keys = x->n_keys[i];
+	size_t from = x->n_keys[i];
 
-	products(n, n_lanes, x->panel, n_keys, x->weights + i, x->factor + i,
-	    acc, dims);
-	for (size_t j = 1; j < n; j++) {
-		const float *rest = x->weights[i + j] + n_keys;
+	products(n, n_lanes, x->panel, from, x->weights + i, x->factor + i,
+	    x->t->acc + i * dims + block, dims);
+	for (; n > 0; i++, n--) {
+		size_t n_keys = x->n_keys[i];
+		const float *rest[TILE];
 
-		if (x->n_keys[i + j] > n_keys)
-			products(1, n_lanes, x->panel + n_keys * BLOCK,
-			    x->n_keys[i + j] - n_keys, &rest, attend_ones,
-			    acc + j * dims, dims);
+		if (n_keys == from)
+			continue;
+		for (size_t j = 0; j < n; j++)
+			rest[j] = x->weights[i + j] + from;
+		products(n, n_lanes, x->panel + from * BLOCK, n_keys - from,
+		    rest, attend_ones, x->t->acc + i * dims + block, dims);
+		from = n_keys;
 	}
 }
 
 VF_HERE void
-values_of_page(const enum attend_form form, struct attend_work *x,
-    const uint8_t *values, size_t n_keys)
+values_of_step(const enum attend_form form, struct attend_work *x,
+    size_t n_keys)
 {
 	size_t dims = attend_dims(x->t->head_dim), n;
+	size_t key_bytes = attend_key_bytes(form, x->t->head_dim);
 
 	for (size_t block = 0; block < dims; block += BLOCK) {
 		size_t n_lanes = dims - block < BLOCK ? dims - block : BLOCK;
 
-		panel_of_values(form, values, dims, n_keys, block, n_lanes,
-		    x->panel);
+		for (size_t k = 0; k < n_keys; k += n) {
+			n = n_keys - k < ATTEND_PAGE ? n_keys - k :
+			    ATTEND_PAGE;
+			panel_of_values(form, x->heads[k / ATTEND_PAGE] +
+			    key_bytes, dims, n, block, n_lanes,
+			    x->panel + k * BLOCK);
+		}
 		for (size_t i = x->first; i < x->t->n_queries; i += n) {
 			n = tile_queries(x->t->n_queries - i);
 			ahead_some(&x->ahead);
@@ -331,19 +394,23 @@ attend_begin(struct attend_work *x, struct attend_tile *t)
 	}
 }
 
-/* What the queries see of a page. */
+/* The pages of a step up to the last key, and what the queries see of them. */
 static void
-look_at_page(struct attend_work *x, size_t page)
+look_at_step(struct attend_work *x, size_t step)
 {
 	const struct attend_tile *t = x->t;
-	size_t n_before = page * ATTEND_PAGE;
+	size_t n_before = step * STEP, last = t->n_keys[t->n_queries - 1];
 
+	for (size_t i = 0; i < STEP_PAGES && n_before + i * ATTEND_PAGE < last;
+	    i++)
+		x->heads[i] = t->head + t->pages[step * STEP_PAGES + i] *
+		    t->page_bytes;
 	while (t->n_keys[x->first] <= n_before)
 		x->first++;
 	for (size_t i = x->first; i < t->n_queries; i++) {
 		size_t n = t->n_keys[i] - n_before;
 
-		x->n_keys[i] = n < ATTEND_PAGE ? n : ATTEND_PAGE;
+		x->n_keys[i] = n < STEP ? n : STEP;
 	}
 }
 
@@ -352,22 +419,21 @@ attend(const enum attend_form form, struct attend_tile *t)
 {
 	struct attend_work x;
 	size_t last = t->n_queries - 1, dims = attend_dims(t->head_dim);
-	size_t key_bytes = attend_key_bytes(form, t->head_dim);
 	size_t head_bytes = attend_head_bytes(form, t->head_dim);
 	size_t n_tiles = (t->head_dim + PANEL_K - 1) / PANEL_K *
-	    (ATTEND_PAGE / BLOCK) + dims / BLOCK;
+	    (STEP / BLOCK) + dims / BLOCK;
 
 	n_tiles *= (t->n_queries + TILE - 1) / TILE;
 	attend_begin(&x, t);
-	for (size_t i = 0; i * ATTEND_PAGE < t->n_keys[last]; i++) {
-		const uint8_t *keys = t->head + t->pages[i] * t->page_bytes;
-
-		look_at_page(&x, i);
+	for (size_t i = 0; i * STEP < t->n_keys[last]; i++) {
+		look_at_step(&x, i);
 		ahead_begin(&x.ahead, t, i, head_bytes, n_tiles);
-		scores_of_page(form, &x, keys, x.n_keys[last]);
+		scores_of_step(form, &x, x.n_keys[last]);
+		for (size_t j = x.first; j < t->n_queries; j++)
+			raise_max(&x, j);
 		for (size_t j = x.first; j < t->n_queries; j++)
 			weigh(&x, j);
-		values_of_page(form, &x, keys + key_bytes, x.n_keys[last]);
+		values_of_step(form, &x, x.n_keys[last]);
 	}
 	for (size_t i = 0; i < t->n_queries; i++)
 		t->sums[i].sum = vf_total(vf_load(x.sum[i]));

@@ -347,14 +347,18 @@ run_chunk(const struct job *j, uint32_t chunk, struct result out)
 {
 	const struct attend *a = j->p->a;
 	const struct kv_seq *seq = a->rows[j->tile->row].seq;
+	size_t first_page = (size_t)chunk * CHUNK_PAGES;
+	size_t n_pages = seq->n_pages - first_page;
 	struct attend_tile t = { .head_dim = a->h->head_dim,
 	    .scale = LOG2_E / sqrtf((float)a->h->head_dim),
 	    .n_queries = j->n_queries, .head = j->head,
 	    .page_bytes = kv_page_bytes(a->kv),
-	    .pages = seq->pages + (size_t)chunk * CHUNK_PAGES,
-	    .n_pages = seq->n_pages - (size_t)chunk * CHUNK_PAGES,
+	    .pages = seq->pages + first_page, .n_pages = n_pages,
 	    .acc = out.acc, .sums = out.sums };
 
+	/* The next chunk is for whoever takes it. */
+	if (j->tile->is_split)
+		t.n_pages = MEM_MIN(n_pages, (size_t)CHUNK_PAGES);
 	for (size_t i = 0; i < j->n_queries; i++) {
 		t.q[i] = query_in(j->p->q, j, i);
 		t.n_keys[i] = keys_of(j, i, chunk);

@@ -19,6 +19,7 @@ VF_HERE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 VF_HERE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 VF_HERE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 VF_HERE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+VF_HERE float vf_first(vf v) { return _mm256_cvtss_f32(v); }
 VF_HERE float vf_total(vf v) { return sum_f32(v); }
 VF_HERE vf vf_load_f16(const uint16_t *p) { return load_f16(p); }
 
@@ -40,14 +41,14 @@ vf_largest(vf v)
 }
 
 /*
- * x = n + f with |f| <= 1/2: adding 3 * 2^22 leaves n in the low bits.  The
- * polynomial is within 1.4 ulp of 2^f, and 1 at 0.  With n = -127 the power
- * of two has no bit set and the result is 0.
+ * x = n + f with |f| <= 1/2: adding 3 * 2^22 + 127 leaves n + 127, the exponent
+ * of 2^n, in the low bits.  The polynomial is within 1.4 ulp of 2^f, and 1 at
+ * 0.  With n = -127 the power of two has no bit set and the result is 0.
  */
 VF_HERE vf
 vf_exp2(vf x)
 {
-	const vf shift = _mm256_set1_ps(0x1.8p23f);
+	const vf shift = _mm256_set1_ps(0x1.8p23f + 127);
 	vf t, f, p;
 
 	x = _mm256_max_ps(_mm256_set1_ps(-127), x);
@@ -60,8 +61,7 @@ vf_exp2(vf x)
 	p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(0x1.62e42ap-1f));
 	p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1));
 	return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(
-	    _mm256_add_epi32(_mm256_castps_si256(t), _mm256_set1_epi32(127)),
-	    23)));
+	    _mm256_castps_si256(t), 23)));
 }
 
 #include "kernels/attend_body.h"

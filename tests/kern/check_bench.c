@@ -18,6 +18,7 @@
 #include "base/granted.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "kernels/attend.h"
 #include "kernels/ceiling.h"
 #include "kernels/matmul.h"
 #include "kernels/pack.h"
@@ -351,6 +352,77 @@ bench_panel(const char *level, enum tensor_type t)
 	free_scratch(&b.a);
 }
 
+/* ---- attention ---- */
+
+#define HEAD_DIM	64
+
+static void
+run_attend_f16(void *arg)
+{
+	attend_tile_run(ATTEND_F16, arg);
+}
+
+static void
+run_attend_q8_0(void *arg)
+{
+	attend_tile_run(ATTEND_Q8_0, arg);
+}
+
+/* A chunk of keys seen by n queries. */
+static double
+attend_ns(enum attend_form form, size_t n, float *q)
+{
+	size_t head_bytes = attend_head_bytes(form, HEAD_DIM);
+	uint8_t *head = xmalloc(head_bytes * ATTEND_CHUNK / ATTEND_PAGE);
+	uint32_t pages[ATTEND_CHUNK / ATTEND_PAGE];
+	float acc[ATTEND_QUERIES * HEAD_DIM];
+	struct attend_sum sums[ATTEND_QUERIES];
+	struct attend_tile t = { .head_dim = HEAD_DIM, .scale = 0.18f,
+	    .n_queries = n, .head = head, .page_bytes = head_bytes,
+	    .pages = pages, .n_pages = N_ELEMENTS(pages), .acc = acc,
+	    .sums = sums };
+	double ns;
+
+	for (uint32_t i = 0; i < N_ELEMENTS(pages); i++)
+		pages[i] = i;
+	for (size_t i = 0; i < ATTEND_CHUNK; i++)
+		attend_store(form, q + i % n * HEAD_DIM, q, HEAD_DIM, head +
+		    i / ATTEND_PAGE * head_bytes, i % ATTEND_PAGE);
+	for (size_t i = 0; i < n; i++) {
+		t.q[i] = q + i * HEAD_DIM;
+		t.n_keys[i] = ATTEND_CHUNK;
+	}
+	ns = best_ns(form == ATTEND_F16 ? run_attend_f16 : run_attend_q8_0,
+	    &t);
+	free(head);
+	return ns;
+}
+
+static void
+bench_attend(const char *level, const char *name, enum attend_form form)
+{
+	static const size_t n_queries[] = { 4, 8, ATTEND_QUERIES };
+	float *q = xcalloc(ATTEND_QUERIES * HEAD_DIM, sizeof(*q));
+	struct rng r = { 4 };
+	struct pool *pool;
+	struct cause cause;
+
+	if (pool_new(&pool, 1, &cause) != 0)
+		return;
+	fill_floats(&r, SHAPE_RANDOM, q, ATTEND_QUERIES * HEAD_DIM);
+	for (size_t i = 0; i < N_ELEMENTS(n_queries); i++) {
+		double ns = attend_ns(form, n_queries[i], q);
+		double flops = 4.0 * ATTEND_CHUNK * HEAD_DIM *
+		    (double)n_queries[i] / ns;
+
+		printf("# %-7s %-11s %2zu queries %8.1f GFLOP/s (%3.0f%% of "
+		    "FMA)\n", level, name, n_queries[i], flops,
+		    100 * flops / ceilings(pool)->fma_gflops);
+	}
+	pool_free(&pool);
+	free(q);
+}
+
 void
 bench_level(const char *level, const char *pattern)
 {
@@ -371,5 +443,9 @@ bench_level(const char *level, const char *pattern)
 		    strcmp(level, "ref") != 0 && fnmatch(pattern, name, 0) == 0)
 			bench_panel(level, (enum tensor_type)t);
 	}
+	if (fnmatch(pattern, "attend_f16", 0) == 0)
+		bench_attend(level, "attend_f16", ATTEND_F16);
+	if (fnmatch(pattern, "attend_q8_0", 0) == 0)
+		bench_attend(level, "attend_q8_0", ATTEND_Q8_0);
 	bench_rows(level, pattern);
 }
