@@ -262,7 +262,6 @@ read_answer(struct client *c, client_line_fn each, void *arg,
 		if ((r = client_parse_end(line, cause)) <= 0)
 			return r;
 		if (line.n > 0 && line.p[0] == '{') {
-			progress_end(c->progress);
 			each(arg, line);
 		} else if (line.n > 0) {
 			return cause_set(cause, BM_EPROTO,

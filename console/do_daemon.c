@@ -46,16 +46,34 @@ struct job {
 	bool			 bad_json;
 };
 
+/* compress says how far it is, time and again: no part of the answer. */
+static bool
+is_progress(struct job *j, const json_t *row)
+{
+	const json_t *total = json_object_get(row, "total_bytes");
+
+	if (j->cmd->id != CMD_ID_COMPRESS || total == NULL)
+		return false;
+	j->progress.done = (uint64_t)json_integer_value(json_object_get(row,
+	    "done_bytes")) >> 20;
+	j->progress.total = (uint64_t)json_integer_value(total) >> 20;
+	j->progress.unit = " MiB";
+	progress_tick(&j->progress);
+	return true;
+}
+
 static void
 on_line(void *arg, struct slice line)
 {
 	struct job *j = arg;
 	json_t *row = json_loadb(line.p, line.n, JSON_ALLOW_NUL, NULL);
 
-	if (!json_is_object(row))
+	if (!json_is_object(row)) {
 		j->bad_json = true;
-	else
+	} else if (!is_progress(j, row)) {
+		progress_end(&j->progress);
 		j->out.ops->row(&j->out, row, line);
+	}
 	json_decref(row);
 }
 
@@ -390,6 +408,9 @@ hint_undo(const struct job *j)
 {
 	const char *name = j->n_words > j->n_own ? j->words[j->n_own] : "";
 
+	if (j->cmd->id == CMD_ID_COMPRESS && !has_word(j, "--cancel"))
+		ctl_hint(j->ctl, "it serves no request yet: bigmodelctl swap "
+		    "%s VARIANT", name);
 	if (j->cmd->id == CMD_ID_LOAD)
 		ctl_hint(j->ctl, "serving it; undo: bigmodelctl unload %s",
 		    name);

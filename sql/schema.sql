@@ -54,5 +54,24 @@ CREATE TABLE events (
 
 CREATE INDEX events_at ON events (at);
 
+-- The files that models are or were served from, as last known.
+CREATE TABLE variants (
+	model TEXT NOT NULL,
+	name TEXT NOT NULL,		-- as in requests.variant
+	file TEXT NOT NULL,		-- its path
+	type TEXT,			-- of its matrices, "Q4_K"
+	bits_per_weight REAL,
+	file_bytes INTEGER NOT NULL,
+	source TEXT NOT NULL,		-- "base", "compress" or "found"
+	made_from TEXT,			-- the variant it was compressed from
+	created_at INTEGER NOT NULL,	-- when the file was written
+	perplexity REAL,		-- as measured, and of what it was made from
+	reference_perplexity REAL,
+	kl_divergence REAL,		-- nats a token
+	tokens_per_s REAL,		-- of a request, once begun, on average
+	removed_at INTEGER,		-- when the file was found gone
+	PRIMARY KEY (model, name)
+);
+
 PRAGMA application_id = 0x626d6c67;	-- "bmlg"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -30,6 +30,16 @@ admin_init(struct admin *a, struct gate *g, const struct admin_host *host)
 	buf_init(&a->out, ADMIN_OUT_MAX);
 }
 
+/* Its client is gone before the answer has come: the master may care. */
+static void
+abandon(struct admin *a)
+{
+	if (a->ticket != 0 && a->cmd != NULL && a->cmd->where == CMD_MASTER &&
+	    a->gate->master != NULL)
+		chan_send(a->gate->master, MSG_DO_FORGET, a->ticket, 0,
+		    &(struct msg_do_forget){ 0 });
+}
+
 static void
 reset(struct admin *a)
 {
@@ -48,6 +58,7 @@ reset(struct admin *a)
 void
 admin_fini(struct admin *a)
 {
+	abandon(a);
 	reset(a);
 	buf_fini(&a->out);
 }
@@ -124,6 +135,9 @@ on_procs_end(void *arg, int code, const char *text)
 	case CMD_ID_SHOW_MODELS:
 		show_models(a->gate, &a->out);
 		break;
+	case CMD_ID_SHOW_VARIANTS:
+		show_variants(a->gate, &a->out);
+		break;
 	default:
 		show_workers(a->gate, &a->procs, &a->out);
 		break;
@@ -167,9 +181,14 @@ ask_kernels(struct admin *a)
 
 /* ---- what master and reqlog carry out ---- */
 
+/* How far it is, and what came of it. */
 static void
-on_nothing(void *arg, unsigned type, struct cur body)
+on_master_says(void *arg, unsigned type, struct cur body)
 {
+	struct admin *a = arg;
+
+	show_compress(a->words.w[a->n_cmd], type, body, &a->out);
+	a->host->wake(a);
 }
 
 static void
@@ -182,7 +201,7 @@ ask_master(struct admin *a)
 	for (size_t i = 0; i < a->words.n; i++)
 		strs_put(&list, slice_of(a->words.w[i]));
 	m.words = (struct slice){ (const char *)list.data, list.len };
-	a->ticket = gate_ask(a->gate, R_MASTER, MSG_DO, &m, on_nothing,
+	a->ticket = gate_ask(a->gate, R_MASTER, MSG_DO, &m, on_master_says,
 	    on_end, a);
 	buf_fini(&list);
 }
@@ -386,6 +405,10 @@ run_gate_command(struct admin *a)
 		a->ticket = gate_ask(a->gate, R_MASTER, MSG_PROCS,
 		    &(struct msg_procs){ 0 }, on_proc, on_procs_end, a);
 		return;
+	case CMD_ID_SHOW_VARIANTS:
+		a->ticket = gate_ask(a->gate, R_MASTER, MSG_SCAN,
+		    &(struct msg_scan){ 0 }, on_proc, on_procs_end, a);
+		return;
 	case CMD_ID_SHOW_KERNELS:
 		ask_kernels(a);
 		return;
@@ -397,9 +420,6 @@ run_gate_command(struct admin *a)
 		return;
 	case CMD_ID_SHOW_REQUESTS:
 		show_requests(a->gate, &a->out);
-		break;
-	case CMD_ID_SHOW_VARIANTS:
-		show_variants(a->gate, &a->out);
 		break;
 	case CMD_ID_SHOW_CONFIG:
 		show_config(a->gate, &a->out);
@@ -451,6 +471,12 @@ admin_line(struct admin *a, struct slice line)
 		finish(a, r, cause.text);
 	else
 		run(a);
+}
+
+bool
+admin_needs_client(const struct admin *a)
+{
+	return a->is_busy && a->cmd != NULL && a->cmd->id == CMD_ID_COMPRESS;
 }
 
 void

@@ -55,6 +55,8 @@ void	 admin_fini(struct admin *a);
 /* Run a line (without its end); only while not busy. */
 void	 admin_line(struct admin *a, struct slice line);
 void	 admin_time(struct admin *a);
+/* Does a command run that is given up when its client goes away? */
+bool	 admin_needs_client(const struct admin *a);
 /* Answer a line that can't be taken; the command is not run. */
 void	 admin_refuse(struct admin *a, int code, const char *text);
 

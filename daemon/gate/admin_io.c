@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -148,6 +149,15 @@ conn_pump(struct admin_conn *c)
 		ev_io_start(c->loop, &c->rd);
 }
 
+/* Gone altogether, and not just at the end of what it says? */
+static bool
+has_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0;
+}
+
 static void
 on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
 {
@@ -157,6 +167,8 @@ on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
 
 	if (n > 0)
 		c->in.len += (size_t)n;
+	else if (n == 0 && admin_needs_client(&c->admin) && has_hung_up(c->fd))
+		c->is_broken = true;
 	else if (n == 0)
 		c->admin.is_eof = true;
 	else if (to != NULL && (errno == EAGAIN || errno == EINTR))

@@ -84,6 +84,8 @@ count_end(struct gate *g, const struct request *r, uint64_t now_ns,
 		r->variant->n_errors += stats_is_fault(res->code);
 		window_hist_add(&r->variant->duration, now_ns, ms);
 		canary_count_end(r->variant, res->code, ms);
+		r->variant->decoded_tokens += res->completion_tokens;
+		r->variant->decode_ms += res->decode_ms;
 	}
 	if (res->code == 0)
 		m->mean_ms = sched_mean_ms(m->mean_ms,

@@ -130,6 +130,12 @@ void	 journal_request(struct gate *g, const struct request *r,
 	    const struct request_result *res);
 /* Forward an event of the master. */
 void	 journal_event(struct gate *g, const struct msg_event *m);
+/* The row of a variant, if it is not what it was when last sent; removed_at:
+ * when its file was found gone, or 0. */
+void	 journal_variant(struct gate *g, const struct gate_model *m,
+	    struct gate_variant *v, int64_t removed_at);
+/* Those of all: their speed changes with each request. */
+void	 journal_variants(struct gate *g, uint64_t now_ns);
 /* Send what the window allows. */
 void	 journal_pump(struct gate *g);
 /* A new link: everything unconfirmed goes again. */

@@ -37,11 +37,20 @@ struct gate_variant {
 	char		*reason;	/* why it is in that state; "" */
 	char		 state[16];	/* active, canary, leaving... */
 	uint64_t	 file_bytes;
+	uint32_t	 percent_done;	/* of one being compressed */
 	uint32_t	 term;		/* of its leaving, for VARIANT_IDLE */
 	bool		 is_leaving;	/* no new requests */
 	bool		 was_idle;	/* VARIANT_IDLE has been sent */
 	size_t		 n_bound;	/* live requests that are its */
-	/* of the last MODEL_INFO */
+	/* what is registered of the file; NAN or "": not known */
+	double		 perplexity;
+	double		 reference;	/* of what it was made from */
+	double		 kl_divergence;
+	char		 source[16];	/* base, compress, found */
+	char		*made_from;
+	int64_t		 created_ms;
+	struct buf	 row;		/* for the log, as last sent */
+	/* of the last MODEL_INFO, or registered too */
 	char		 type[16];
 	uint64_t	 shared_bytes;	/* weights, once for all workers */
 	uint64_t	 own_bytes;	/* of each worker */
@@ -52,6 +61,8 @@ struct gate_variant {
 	uint64_t	 n_errors;	/* no client's fault */
 	struct tally	 tally;
 	struct trial	 trial;
+	uint64_t	 decoded_tokens; /* of requests that have ended, in */
+	double		 decode_ms;
 	struct rate	 token_rate;
 	struct window_hist ttft;
 	struct window_hist duration;
@@ -174,6 +185,7 @@ struct gate {
 	struct tenant_list tenants;
 	struct rows	*rows;		/* not yet confirmed by reqlog */
 	uint64_t	 reqlog_lost_ns;	/* since when reqlog is NULL */
+	uint64_t	 variants_ns;	/* when rows of variants were due */
 	int		 log_code;	/* last LOG_STATE; 0: it can write */
 	char		 log_text[128];
 	bool		 log_has_dropped;	/* said in this backlog */

@@ -8,7 +8,9 @@
 
 #include "gate/core.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,6 +18,9 @@
 #include "base/str.h"
 #include "base/uuid.h"
 #include "gate/rows.h"
+#include "wire/frame.h"
+
+#define VARIANTS_NS	(30 * CLOCK_NS_PER_S)
 
 static void
 add(struct gate *g, enum msg_type type, const void *m)
@@ -80,6 +85,59 @@ journal_event(struct gate *g, const struct msg_event *m)
 	add(g, MSG_EVENT, m);
 }
 
+/* ---- variants ---- */
+
+/* To a tenth: small changes are no news. */
+static double
+speed_of(const struct gate_variant *v)
+{
+	return v->decode_ms <= 0 ? NAN :
+	    round((double)v->decoded_tokens * 10000 / v->decode_ms) / 10;
+}
+
+void
+journal_variant(struct gate *g, const struct gate_model *m,
+    struct gate_variant *v, int64_t removed_at)
+{
+	struct msg_variant_row row = { .model = slice_of(m->name),
+	    .name = slice_of(v->name), .file = slice_of(v->path),
+	    .type = slice_of(v->type), .bits_per_weight =
+	    v->bits_per_weight > 0 ? v->bits_per_weight : NAN,
+	    .file_bytes = v->file_bytes, .source = slice_of(v->source),
+	    .made_from = slice_of(v->made_from), .created_at = v->created_ms,
+	    .perplexity = v->perplexity, .reference = v->reference,
+	    .kl_divergence = v->kl_divergence, .tokens_per_s = speed_of(v),
+	    .removed_at = removed_at };
+	struct buf now;
+
+	/* One that is only being made has no row and leaves none. */
+	if (strcmp(v->state, "compressing") == 0 || v->source[0] == '\0')
+		return;
+	buf_init(&now, FRAME_BODY_MAX);
+	if (msg_put(&now, MSG_VARIANT_ROW, &row) == 0 &&
+	    (now.len != v->row.len ||
+	    memcmp(now.data, v->row.data, now.len) != 0)) {
+		buf_clear(&v->row);
+		buf_put(&v->row, now.data, now.len);
+		add(g, MSG_VARIANT_ROW, &row);
+	}
+	buf_fini(&now);
+}
+
+void
+journal_variants(struct gate *g, uint64_t now_ns)
+{
+	struct gate_model *m;
+	struct gate_variant *v;
+
+	if (now_ns - g->variants_ns < VARIANTS_NS)
+		return;
+	g->variants_ns = now_ns;
+	TAILQ_FOREACH(m, &g->models, entry)
+		TAILQ_FOREACH(v, &m->variants, entry)
+			journal_variant(g, m, v, 0);
+}
+
 void
 gate_event(struct gate *g, const char *kind, const char *subject,
     const char *text, int64_t uid)
@@ -103,11 +161,15 @@ send_item(struct gate *g, const struct rows_item *it)
 	struct cur body = cur_of(it->body, it->n_bytes);
 	struct msg_row row;
 	struct msg_event event;
+	struct msg_variant_row variant;
 
 	if (it->type == MSG_ROW && msg_get_row(body, &row) == 0)
 		chan_send(g->reqlog, MSG_ROW, it->seq, 0, &row);
 	else if (it->type == MSG_EVENT && msg_get_event(body, &event) == 0)
 		chan_send(g->reqlog, MSG_EVENT, it->seq, 0, &event);
+	else if (it->type == MSG_VARIANT_ROW &&
+	    msg_get_variant_row(body, &variant) == 0)
+		chan_send(g->reqlog, MSG_VARIANT_ROW, it->seq, 0, &variant);
 }
 
 void

@@ -481,6 +481,7 @@ links_tick(struct gate *g, uint64_t now_ns)
 	core_deadlines(g, now_ns);
 	suspects_tick(g, now_ns);
 	positions_tick(g, now_ns);
+	journal_variants(g, now_ns);
 	TAILQ_FOREACH(m, &g->models, entry) {
 		links_tell_load(g, m, now_ns);
 		canary_tick(g, m, now_ns);

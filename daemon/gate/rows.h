@@ -3,7 +3,7 @@
 #define BM_GATE_ROWS_H
 
 /*
- * The messages for reqlog (ROW and EVENT) that it has not confirmed yet, in
+ * The messages for reqlog (rows and events) that it has not confirmed yet, in
  * order.  They are kept encoded; what exceeds the limits is dropped, oldest
  * first, and counted.  Only a window of them is in flight, so that the
  * channel's backlog stays small while the database can't be written.

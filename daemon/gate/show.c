@@ -67,6 +67,12 @@ set_num(json_t *o, const char *key, double x)
 }
 
 static void
+set_known(json_t *o, const char *key, double x)
+{
+	json_object_set_new(o, key, isfinite(x) ? json_real(x) : json_null());
+}
+
+static void
 set_quantiles(json_t *o, const char *key, struct window_hist *w,
     uint64_t now_ns)
 {
@@ -306,12 +312,18 @@ show_variant(const struct gate_model *m, struct gate_variant *v,
 	set_str(o, "type", v->type);
 	set_num(o, "bits_per_weight", v->bits_per_weight);
 	set_int(o, "file_bytes", v->file_bytes);
-	json_object_set_new(o, "perplexity", json_null());
-	json_object_set_new(o, "kl_divergence", json_null());
+	set_known(o, "perplexity", v->perplexity);
+	set_known(o, "reference_perplexity", v->reference);
+	set_known(o, "kl_divergence", v->kl_divergence);
+	set_str(o, "source", v->source);
+	set_str(o, "made_from", v->made_from);
+	set_int(o, "created_at", (uint64_t)v->created_ms);
 	set_num(o, "tokens_per_s", rate_per_s(&v->token_rate, now_ns));
 	json_object_set_new(o, "active", json_boolean(v == m->active));
 	set_str(o, "state", v->state);
 	set_int(o, "canary_percent", v == m->canary ? m->percent : 0);
+	set_int(o, "percent_done", strcmp(v->state, "compressing") == 0 ?
+	    v->percent_done : 100);
 	set_int(o, "live", v->n_bound);
 	set_int(o, "requests_total", v->n_requests);
 	set_int(o, "errors_total", v->n_errors);
@@ -478,6 +490,60 @@ show_requests(struct gate *g, struct buf *out)
 	for (size_t i = 0; i < n; i++)
 		show_request(g, all[i], now_ns, out);
 	free(all);
+}
+
+/* ---- compress ---- */
+
+static void
+show_progress(const char *model, const struct msg_progress *p,
+    struct buf *out)
+{
+	json_t *o = json_object();
+
+	set_str(o, "model", model);
+	set_str(o, "state", "compressing");
+	set_int(o, "done_bytes", p->done);
+	set_int(o, "total_bytes", p->total);
+	put_line(out, o);
+}
+
+static void
+show_compressed(const char *model, const struct msg_quantized *q,
+    struct buf *out)
+{
+	json_t *o = json_object(), *types = json_object();
+	struct cur list = strs_of(q->types);
+	struct slice name, count;
+	char type[32];
+
+	while (strs_next(&list, &name) && strs_next(&list, &count)) {
+		str_vis(type, sizeof(type), name.p, name.n);
+		set_slice(types, type, count);
+	}
+	set_str(o, "model", model);
+	set_slice(o, "variant", q->variant);
+	set_slice(o, "file", q->file);
+	set_int(o, "file_bytes", q->bytes);
+	set_int(o, "parameters", q->n_params);
+	set_num(o, "bits_per_weight", q->bits_per_weight);
+	json_object_set_new(o, "tensors", types);
+	set_int(o, "fallback", q->n_fallback);
+	set_int(o, "requantized", q->n_requantized);
+	set_num(o, "seconds", q->ms / 1000);
+	put_line(out, o);
+}
+
+void
+show_compress(const char *model, unsigned type, struct cur body,
+    struct buf *out)
+{
+	struct msg_progress p;
+	struct msg_quantized q;
+
+	if (type == MSG_PROGRESS && msg_get_progress(body, &p) == 0)
+		show_progress(model, &p, out);
+	else if (type == MSG_QUANTIZED && msg_get_quantized(body, &q) == 0)
+		show_compressed(model, &q, out);
 }
 
 /* ---- configuration, commands, kernels ---- */

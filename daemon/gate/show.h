@@ -40,6 +40,9 @@ void	 show_commands(struct buf *out);
 /* A KERNEL message of the worker of that number. */
 void	 show_kernel(uint32_t worker, unsigned type, struct cur body,
 	    struct buf *out);
+/* PROGRESS or QUANTIZED of a model that is compressed. */
+void	 show_compress(const char *model, unsigned type, struct cur body,
+	    struct buf *out);
 /* {"message":"..."} */
 void	 show_message(const char *text, struct buf *out);
 

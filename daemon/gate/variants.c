@@ -9,10 +9,13 @@
 
 #include "gate/core.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "wire/frame.h"
 
 struct gate_variant *
 variants_find(const struct gate_model *m, struct slice name)
@@ -36,6 +39,9 @@ variants_get(struct gate_model *m, struct slice name)
 	v->name = slice_dup(name);
 	v->path = xstrdup("");
 	v->reason = xstrdup("");
+	v->made_from = xstrdup("");
+	v->perplexity = v->reference = v->kl_divergence = NAN;
+	buf_init(&v->row, FRAME_BODY_MAX);
 	TAILQ_INSERT_TAIL(&m->variants, v, entry);
 	return v;
 }
@@ -47,6 +53,8 @@ variant_free(struct gate_model *m, struct gate_variant *v)
 	free(v->name);
 	free(v->path);
 	free(v->reason);
+	free(v->made_from);
+	buf_fini(&v->row);
 	free(v);
 }
 
@@ -85,6 +93,24 @@ variants_draw(struct gate_model *m, struct request *r)
 
 /* ---- what the master tells ---- */
 
+static void
+note_registered(struct gate_variant *v, const struct msg_variant *s)
+{
+	v->file_bytes = s->file_bytes;
+	v->perplexity = s->perplexity;
+	v->reference = s->reference;
+	v->kl_divergence = s->kl_divergence;
+	v->created_ms = s->created_at;
+	core_word(v->source, sizeof(v->source), s->source);
+	core_text(&v->made_from, s->made_from);
+	/* A worker that has it knows better. */
+	if (v->type[0] != '\0')
+		return;
+	core_word(v->type, sizeof(v->type), s->type);
+	v->bits_per_weight = isfinite(s->bits_per_weight) ?
+	    s->bits_per_weight : 0;
+}
+
 void
 variants_note(struct gate *g, const struct msg_variant *s)
 {
@@ -97,10 +123,12 @@ variants_note(struct gate *g, const struct msg_variant *s)
 	core_text(&v->path, s->path);
 	core_text(&v->reason, s->reason);
 	core_word(v->state, sizeof(v->state), s->state);
-	v->file_bytes = s->file_bytes;
+	note_registered(v, s);
+	v->percent_done = s->percent;
 	v->term = s->term;
 	v->is_leaving = strcmp(v->state, "leaving") == 0;
 	v->was_idle = false;
+	journal_variant(g, m, v, 0);
 	core_dispatch(g, m);
 	links_check_idle(g);
 }
@@ -124,6 +152,7 @@ variants_gone(struct gate *g, const struct msg_variant_gone *s)
 
 	if (m == NULL || (v = variants_find(m, s->name)) == NULL)
 		return;
+	journal_variant(g, m, v, clock_unix_ms());
 	if (v->n_bound == 0 && v != m->active && v != m->canary &&
 	    !has_worker(g, v))
 		variant_free(m, v);

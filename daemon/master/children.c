@@ -88,8 +88,8 @@ child_find(struct master *m, pid_t pid)
 
 /* ---- the end ---- */
 
-static void
-status_text(int status, char *out, size_t size)
+void
+child_status_text(int status, char *out, size_t size)
 {
 	if (WIFSIGNALED(status))
 		snprintf(out, size, "killed by signal %d (%s)%s",
@@ -120,7 +120,7 @@ report_crash(struct child *c)
 	char kind[32];
 	uint64_t now_ns = clock_now_ns();
 
-	status_text(c->status, how, sizeof(how));
+	child_status_text(c->status, how, sizeof(how));
 	if (c->role == R_WORKER)
 		health_end(c, WIFSIGNALED(c->status) ? WTERMSIG(c->status) :
 		    0, how + strlen(how), sizeof(how) - strlen(how));
@@ -158,6 +158,7 @@ gate_is_gone(struct master *m)
 	}
 	m->service.has_answered = true;
 	m->is_drained = true;
+	compress_gate_gone(m);
 }
 
 static void
@@ -352,8 +353,14 @@ on_gate_frame(struct master *m, const struct frame *f)
 	case MSG_DO:
 		do_command(m, f);
 		break;
+	case MSG_DO_FORGET:
+		compress_forget(m, f->seq);
+		break;
 	case MSG_PROCS:
 		do_procs(m, f);
+		break;
+	case MSG_SCAN:
+		do_scan(m, f);
 		break;
 	case MSG_MODEL_IDLE:
 	case MSG_WORKER_IDLE:
@@ -421,6 +428,20 @@ child_send_conf(struct child *c)
 	buf_fini(&b);
 }
 
+void
+child_send_parts(struct chan *chan, struct model_file *file)
+{
+	for (size_t i = 0; i < file->n_parts; i++) {
+		struct msg_model_part part = {
+		    .name = slice_of(file->parts[i].name) };
+
+		chan_send_fd(chan, MSG_MODEL_PART, 0, 0, &part,
+		    file->parts[i].fd);
+		file->parts[i].fd = -1;
+	}
+	model_file_close(file);
+}
+
 /* Give a worker its files and settings; false when they can't be opened. */
 static bool
 give_model(struct child *c)
@@ -442,15 +463,7 @@ give_model(struct child *c)
 	}
 	memory_grant(c, &m);
 	store_give(c, file.parts[0].fd);
-	for (size_t i = 0; i < file.n_parts; i++) {
-		struct msg_model_part part = {
-		    .name = slice_of(file.parts[i].name) };
-
-		chan_send_fd(c->chan, MSG_MODEL_PART, 0, 0, &part,
-		    file.parts[i].fd);
-		file.parts[i].fd = -1;
-	}
-	model_file_close(&file);
+	child_send_parts(c->chan, &file);
 	chan_send(c->chan, MSG_MODEL, 1, 0, &m);
 	return true;
 }

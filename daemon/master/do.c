@@ -14,12 +14,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "master/compress_args.h"
 #include "master/conf_parse.h"
 #include "master/master.h"
 #include "wire/model_file.h"
 #include "wire/commands.h"
 
-#define WORDS_MAX	8
+#define WORDS_MAX	16
 #define WORKERS_MAX	64
 #define THREADS_MAX	1024
 
@@ -241,6 +242,28 @@ do_rollback(const struct command_call *call)
 	return ask(call, model, ASK_SWAP);
 }
 
+/* ---- compress ---- */
+
+static int
+do_compress(const struct command_call *call)
+{
+	struct compress_args args;
+	struct model *model;
+	int r;
+
+	if ((r = find(call, &model)) != 0 ||
+	    (r = compress_args_parse(&args, call->args + 1, call->n_args - 1,
+	    call->why)) != 0)
+		return r;
+	if (!args.is_cancel)
+		r = compress_begin(call->m, model, &args, call->f->seq,
+		    call->f->id, call->why);
+	else if (!compress_cancel(call->m, model, "cancelled by an operator"))
+		return cause_set(call->why, BM_ENOTFOUND,
+		    "model %s is not being compressed", model->conf.name);
+	return r == 0 && !args.is_cancel ? DONE_LATER : r;
+}
+
 /* ---- drain, resume ---- */
 
 static struct child *
@@ -311,6 +334,8 @@ carry_out(const struct command *c, const struct command_call *call)
 		return do_swap(call);
 	case CMD_ID_ROLLBACK:
 		return do_rollback(call);
+	case CMD_ID_COMPRESS:
+		return do_compress(call);
 	case CMD_ID_DRAIN:
 	case CMD_ID_RESUME:
 		return do_hold(call, c->id == CMD_ID_DRAIN);
@@ -371,7 +396,23 @@ out:
 		free(w[i]);
 }
 
-/* ---- show status, show workers: what only the master can see ---- */
+/* ---- show: what only the master can see ---- */
+
+void
+do_scan(struct master *m, const struct frame *f)
+{
+	struct model *model;
+	struct variant *v;
+
+	TAILQ_FOREACH(model, &m->models, entry) {
+		variants_scan(m, model);
+		TAILQ_FOREACH(v, &model->variants, entry)
+			if (!v->is_told)
+				tell_variant(m, model, v);
+	}
+	compress_tell(m);
+	chan_send_result(m->gate.chan, f->seq, f->id, 0, "");
+}
 
 /* Resident memory, and what of it is of files or shared. */
 static void

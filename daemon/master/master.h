@@ -17,6 +17,7 @@
  *	workers.c	how many processes a variant has
  *	variants.c	the files a model has
  *	swap.c		from one variant to another, and back
+ *	compress.c	a variant in another tensor type, made by a job
  *	store.c		where workers keep packed weights
  *	memory.c	what they may take
  *	tell.c		what the gate is told
@@ -40,15 +41,19 @@
 #include "master/listen.h"
 #include "master/numa.h"
 #include "master/options.h"
+#include "master/quality.h"
 #include "master/supervise.h"
 #include "wire/chan_io.h"
 #include "wire/conf.h"
 #include "wire/paths.h"
 
 struct child_log;
+struct compress;
+struct compress_args;
 struct ev_loop;
 struct master;
 struct model;
+struct model_file;
 struct msg_model_info;
 struct pulse;
 
@@ -109,6 +114,8 @@ struct variant {
 	char		*name;
 	char		*path;
 	uint64_t	 file_bytes;
+	int64_t		 created_ms;	/* when the file was written */
+	struct quality	 quality;	/* as last read */
 	bool		 is_leaving;
 	bool		 is_idle;	/* the gate has no request of it */
 	uint32_t	 term;		/* of its leavings */
@@ -212,12 +219,14 @@ struct master {
 	struct child	 gate;
 	struct child	 reqlog;
 	struct model_list models;
+	struct compress	*compress;	/* the job that runs; NULL: none */
 	struct event_list events;
 	size_t		 n_events;
 	uint32_t	 n_workers_ever;
 	int64_t		 started_ms;
 	enum phase	 phase;
 	bool		 is_unsettled;	/* settle once more before sleeping */
+	uint64_t	 scanned_ns;	/* when files were last looked for */
 	uint64_t	 drain_until_ns;
 	bool		 is_drained;
 	char		 told[16];	/* daemon state the gate knows */
@@ -248,6 +257,10 @@ struct child *child_next(struct master *m, struct child *c);
 /* "worker 3" */
 const char *child_name(const struct child *c, char out[32]);
 void	 child_send_conf(struct child *c);
+/* Send a worker the files of a model; closes file. */
+void	 child_send_parts(struct chan *chan, struct model_file *file);
+/* "killed by signal 9 (Killed)", from waitpid's status. */
+void	 child_status_text(int status, char *out, size_t size);
 
 /* ---- store.c ---- */
 /* Give a worker the places where packed weights are kept; fd: its model's
@@ -344,10 +357,12 @@ void	 health_end(struct child *c, int signal, char *text, size_t size);
 struct variant *variant_add(struct model *model, const char *name,
 	    const char *path);
 struct variant *variant_find(struct model *model, const char *name);
-/* Take up the files in the model's folder, and drop those that are gone and
- * not in use. */
+/* Take up the files in the model's folder with what is known of them, and drop
+ * those that are gone and not in use. */
 void	 variants_scan(struct master *m, struct model *model);
 void	 variants_free(struct model *model);
+/* Does it serve, or is it about to or just was? */
+bool	 variant_is_used(const struct model *model, const struct variant *v);
 /* "variants/NAME" under the state directory, where a model's files are. */
 int	 variants_dir(const struct master *m, const char *model,
 	    char out[PATH_SIZE]);
@@ -369,6 +384,29 @@ void	 swap_note_crash(struct model *model, struct variant *v,
 int	 swap_rollback(struct master *m, struct model *model,
 	    struct cause *cause) BM_MUST_CHECK;
 void	 swap_settle(struct master *m, struct model *model);
+
+/* ---- compress.c ---- */
+/*
+ * Begin a job; there is one at a time.  Whoever asked (seq and id of its DO)
+ * gets PROGRESS, QUANTIZED and at last RESULT.  Nothing is left of a job that
+ * fails or is cancelled.
+ */
+int	 compress_begin(struct master *m, struct model *model,
+	    const struct compress_args *args, uint32_t seq, uint64_t id,
+	    struct cause *cause) BM_MUST_CHECK;
+/* End the job that is about this model, or any (NULL); false: there is none. */
+bool	 compress_cancel(struct master *m, const struct model *model,
+	    const char *why);
+/* Nobody waits for the DO of this seq any more: its job ends. */
+void	 compress_forget(struct master *m, uint32_t seq);
+/* There is nobody to answer, but the job goes on. */
+void	 compress_gate_gone(struct master *m);
+/* Show the job to the gate. */
+void	 compress_tell(struct master *m);
+/* waitpid has told; false: the process is none of the job's. */
+bool	 compress_reaped(struct master *m, pid_t pid, int status);
+/* Remove what a daemon that was killed has left. */
+void	 compress_clean(struct master *m);
 
 /* ---- tell.c ---- */
 void	 tell_event(struct master *m, const char *kind, const char *subject,
@@ -392,6 +430,7 @@ void	 tell_link(struct child *gate, struct child *other);
 /* ---- do.c ---- */
 void	 do_command(struct master *m, const struct frame *f);
 void	 do_procs(struct master *m, const struct frame *f);
+void	 do_scan(struct master *m, const struct frame *f);
 
 /* ---- reload.c ---- */
 /* 0, or the cause; everything stays as it was then. */

@@ -27,6 +27,7 @@
 #define SCALE_NS	(CLOCK_NS_PER_S / 5)
 /* Nothing is so far away that we would not look once in a while. */
 #define LOOK_S	60.0
+#define SCAN_NS	(60 * CLOCK_NS_PER_S)
 
 struct watchers {
 	struct ev_signal	 sig[5];
@@ -44,6 +45,8 @@ reap(struct master *m)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if ((c = child_find(m, pid)) != NULL)
 			child_reaped(c, status);
+		else
+			(void)compress_reaped(m, pid, status);
 }
 
 static void
@@ -70,6 +73,19 @@ on_signal(struct ev_loop *loop, struct ev_signal *w, int revents)
 	}
 }
 
+/* Files come and go without our doing. */
+static void
+scan(struct master *m, uint64_t now_ns)
+{
+	struct model *model;
+
+	if (now_ns - m->scanned_ns < SCAN_NS)
+		return;
+	m->scanned_ns = now_ns;
+	TAILQ_FOREACH(model, &m->models, entry)
+		variants_scan(m, model);
+}
+
 /* Everyone whose time has come. */
 static void
 tick(struct master *m)
@@ -77,6 +93,7 @@ tick(struct master *m)
 	struct child *c = NULL;
 	uint64_t now_ns = clock_now_ns();
 
+	scan(m, now_ns);
 	while ((c = child_next(m, c)) != NULL) {
 		health_look(c, now_ns);
 		child_act(c, sup_tick(&c->sup, now_ns));
@@ -213,6 +230,7 @@ master_run(struct master *m)
 	    (int)getpid(), m->conf.state_dir);
 	child_init(&m->gate, m, R_GATE, 0);
 	child_init(&m->reqlog, m, R_REQLOG, 0);
+	compress_clean(m);
 	for (size_t i = 0; i < m->conf.n_models; i++)
 		model_new(m, &m->conf.models[i]);
 	service_begin(m);
@@ -221,6 +239,7 @@ master_run(struct master *m)
 	child_act(&m->gate, sup_start(&m->gate.sup));
 	ev_run(m->loop, 0);
 
+	(void)compress_cancel(m, NULL, "the daemon has ended");
 	listen_close(&m->listeners);
 	chan_free(&m->gate.chan);
 	chan_free(&m->reqlog.chan);

@@ -282,6 +282,7 @@ remove_model(struct master *m, struct model *model)
 
 	if (m->gate.chan != NULL)
 		chan_send(m->gate.chan, MSG_MODEL_GONE, 0, 0, &gone);
+	(void)compress_cancel(m, model, "the model was unloaded");
 	if (model->is_cut)
 		snprintf(ended, sizeof(ended), "%u request%s ended",
 		    model->n_ended, model->n_ended == 1 ? " was" : "s were");
@@ -350,6 +351,8 @@ model_unload(struct model *model, struct master *m, bool is_now)
 	struct msg_model_end end = { .name = slice_of(model->conf.name) };
 
 	if (!model->is_going) {
+		(void)compress_cancel(m, model,
+		    "the model is being unloaded");
 		model->is_going = true;
 		model->is_idle = m->gate.chan == NULL;
 	}

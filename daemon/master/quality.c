@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -17,10 +19,17 @@ static const struct {
 	const char	*key;
 	size_t		 offset;
 } keys[] = {
+	{ "bits_per_weight", offsetof(struct quality, bits_per_weight) },
 	{ "perplexity", offsetof(struct quality, perplexity) },
 	{ "reference", offsetof(struct quality, reference) },
 	{ "kl_divergence", offsetof(struct quality, kl_divergence) },
 };
+
+static double *
+number_at(struct quality *q, size_t key)
+{
+	return (double *)(void *)((char *)q + keys[key].offset);
+}
 
 static void
 take_line(char *line, struct quality *q)
@@ -32,11 +41,23 @@ take_line(char *line, struct quality *q)
 	if ((value = strchr(line, ' ')) == NULL)
 		return;
 	*value++ = '\0';
+	if (strcmp(line, "type") == 0)
+		str_vis(q->type, sizeof(q->type), value, strlen(value));
+	else if (strcmp(line, "made_from") == 0)
+		str_vis(q->made_from, sizeof(q->made_from), value,
+		    strlen(value));
 	if (str_to_f64(value, &x) != 0 || x < 0)
 		return;
 	for (size_t i = 0; i < N_ELEMENTS(keys); i++)
 		if (strcmp(line, keys[i].key) == 0)
-			memcpy((char *)q + keys[i].offset, &x, sizeof(x));
+			*number_at(q, i) = x;
+}
+
+static bool
+file_of(const char *path, char out[PATH_SIZE])
+{
+	return (size_t)snprintf(out, PATH_SIZE, "%s.quality", path) <
+	    PATH_SIZE;
 }
 
 void
@@ -45,13 +66,49 @@ quality_read(const char *path, struct quality *q)
 	char file[PATH_SIZE], line[128];
 	FILE *f;
 
-	*q = (struct quality){ NAN, NAN, NAN };
-	if ((size_t)snprintf(file, sizeof(file), "%s.quality", path) >=
-	    sizeof(file) || (f = fopen(file, "re")) == NULL)
+	memset(q, 0, sizeof(*q));
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++)
+		*number_at(q, i) = NAN;
+	if (!file_of(path, file) || (f = fopen(file, "re")) == NULL)
 		return;
 	while (fgets(line, sizeof(line), f) != NULL)
 		take_line(line, q);
 	fclose(f);
+}
+
+int
+quality_write(const char *path, const struct quality *q, struct cause *cause)
+{
+	struct quality copy = *q;
+	char file[PATH_SIZE];
+	FILE *f = NULL;
+	bool is_written;
+
+	if (!file_of(path, file) || (f = fopen(file, "we")) == NULL)
+		return cause_set(cause, -errno, "%s.quality: %s", path,
+		    strerror(errno));
+	if (q->type[0] != '\0')
+		fprintf(f, "type %s\n", q->type);
+	if (q->made_from[0] != '\0')
+		fprintf(f, "made_from %s\n", q->made_from);
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++)
+		if (!isnan(*number_at(&copy, i)))
+			fprintf(f, "%s %.6g\n", keys[i].key,
+			    *number_at(&copy, i));
+	is_written = !ferror(f);
+	if (fclose(f) == 0 && is_written)
+		return 0;
+	return cause_set(cause, -errno, "%s: %s", file, strerror(errno));
+}
+
+int
+quality_remove(const char *path, struct cause *cause)
+{
+	char file[PATH_SIZE];
+
+	if (!file_of(path, file) || unlink(file) == 0 || errno == ENOENT)
+		return 0;
+	return cause_set(cause, -errno, "%s: %s", file, strerror(errno));
 }
 
 int

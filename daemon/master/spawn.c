@@ -24,6 +24,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/ioprio.h>
+
 #include "base/mem.h"
 #include "wire/fd_io.h"
 #include "wire/paths.h"
@@ -84,6 +86,18 @@ place(const struct numa_node *node)
 	    (unsigned long)MEM_MIN(sizeof(nodes) * 8, (size_t)1024));
 }
 
+/* As far as the system lets us: it matters only while others are busy. */
+static void
+yield_to_all(void)
+{
+	struct sched_param none = { 0 };
+
+	(void)setpriority(PRIO_PROCESS, 0, 19);
+	(void)sched_setscheduler(0, SCHED_IDLE, &none);
+	(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+	    IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+}
+
 /* The two descriptors the child keeps, at their places and nowhere else. */
 static int
 place_fds(int link_fd, int error_fd, int stderr_fd)
@@ -117,6 +131,8 @@ run_child(const struct spawn *s, const char *path, int link_fd, int error_fd,
 		raise_fd_limit();
 	if (s->node != NULL)
 		place(s->node);
+	if (s->is_background)
+		yield_to_all();
 	if (chdir(s->dir) == 0)
 		execv(path, argv);
 	e = errno;

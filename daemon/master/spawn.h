@@ -21,6 +21,8 @@ struct spawn {
 	int		 stderr_fd;	/* -1: ours */
 	const struct numa_node *node;	/* NULL: anywhere */
 	bool		 wants_many_fds; /* RLIMIT_NOFILE to its hard limit */
+	bool		 is_background;	/* gets what nobody else wants of CPUs
+					 * and disk */
 };
 
 /* *link_fd is our end.  A helper that can't be executed is told by cause: the

@@ -85,6 +85,7 @@ stop_begin(struct master *m, bool is_now)
 		log_info("stopping%s", is_now ? " now" :
 		    ", running requests finish");
 		tell_event(m, "stopping", "", "%s", is_now ? "now" : "drain");
+		(void)compress_cancel(m, NULL, "the daemon is stopping");
 		m->phase = PHASE_DRAIN;
 		tell_daemon(m);
 		m->is_drained = m->gate.chan == NULL;

@@ -162,11 +162,19 @@ variant_state(const struct model *model, const struct variant *v)
 void
 tell_variant(struct master *m, const struct model *model, struct variant *v)
 {
+	const struct quality *q = &v->quality;
 	struct msg_variant s = { .model = slice_of(model->conf.name),
 	    .name = slice_of(v->name), .path = slice_of(v->path),
 	    .state = slice_of(variant_state(model, v)),
 	    .reason = slice_of(v->reason), .file_bytes = v->file_bytes,
-	    .term = v->term };
+	    .term = v->term, .type = slice_of(q->type),
+	    .bits_per_weight = q->bits_per_weight,
+	    .perplexity = q->perplexity, .reference = q->reference,
+	    .kl_divergence = q->kl_divergence,
+	    .source = slice_of(strcmp(v->name, VARIANT_BASE) == 0 ? "base" :
+	    q->made_from[0] != '\0' ? "compress" : "found"),
+	    .made_from = slice_of(q->made_from),
+	    .created_at = v->created_ms };
 
 	v->is_told = true;
 	if (m->gate.chan != NULL)
@@ -276,5 +284,6 @@ tell_all(struct master *m)
 				tell_link(&m->gate, w);
 		}
 	}
+	compress_tell(m);
 	tell_events_flush(m);
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,11 +49,34 @@ size_of(const char *path)
 	return n;
 }
 
+/* Look at the file and at what is written beside it. */
+static void
+refresh(struct variant *v)
+{
+	struct stat st = { 0 };
+	struct quality q;
+	uint64_t file_bytes;
+	int64_t ms;
+
+	(void)stat(v->path, &st);
+	ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	quality_read(v->path, &q);
+	file_bytes = size_of(v->path);
+	if (v->file_bytes == file_bytes && v->created_ms == ms &&
+	    memcmp(&v->quality, &q, sizeof(q)) == 0)
+		return;
+	if (v->file_bytes != file_bytes)
+		v->cost.is_known = false;
+	v->file_bytes = file_bytes;
+	v->created_ms = ms;
+	v->quality = q;
+	v->is_told = false;
+}
+
 struct variant *
 variant_add(struct model *model, const char *name, const char *path)
 {
 	struct variant *v = variant_find(model, name);
-	uint64_t file_bytes = size_of(path);
 
 	if (v == NULL) {
 		v = xcalloc(1, sizeof(*v));
@@ -66,11 +90,7 @@ variant_add(struct model *model, const char *name, const char *path)
 		v->is_told = false;
 		v->cost.is_known = false;
 	}
-	if (v->file_bytes != file_bytes) {
-		v->file_bytes = file_bytes;
-		v->is_told = false;
-		v->cost.is_known = false;
-	}
+	refresh(v);
 	return v;
 }
 
@@ -99,6 +119,10 @@ variants_dir(const struct master *m, const char *model, char out[PATH_SIZE])
 	char all[PATH_SIZE];
 	int r = path_join(all, m->conf.state_dir, "variants");
 
+	/* Valid names, but of other folders. */
+	if (strcmp(model, ".") == 0 || strcmp(model, "..") == 0)
+		return -EINVAL;
+
 	return r == 0 ? path_join(out, all, model) : r;
 }
 
@@ -115,8 +139,8 @@ name_of(const char *file, char out[NAME_MAX + 1])
 	return conf_name_is_valid(out) && strcmp(out, VARIANT_BASE) != 0;
 }
 
-static bool
-is_used(const struct model *model, const struct variant *v)
+bool
+variant_is_used(const struct model *model, const struct variant *v)
 {
 	const struct child *w;
 
@@ -136,7 +160,7 @@ drop_lost(struct master *m, struct model *model)
 	struct stat st;
 
 	TAILQ_FOREACH_SAFE(v, &model->variants, entry, next) {
-		if (is_used(model, v) || stat(v->path, &st) == 0)
+		if (variant_is_used(model, v) || stat(v->path, &st) == 0)
 			continue;
 		log_info("model %s: variant %s is gone: no %s",
 		    model->conf.name, v->name, v->path);
@@ -155,6 +179,7 @@ variants_scan(struct master *m, struct model *model)
 	DIR *d;
 
 	drop_lost(m, model);
+	refresh(TAILQ_FIRST(&model->variants));
 	if (variants_dir(m, model->conf.name, dir) != 0 ||
 	    (d = opendir(dir)) == NULL)
 		return;

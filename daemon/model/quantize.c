@@ -9,6 +9,8 @@
 
 #include "model/quantize.h"
 
+#include <sys/statvfs.h>
+
 #include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -16,6 +18,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "kernels/kernels.h"
 #include "kernels/quantize.h"
 #include "model/gguf_impl.h"
@@ -248,6 +251,25 @@ make_room(struct work *k, struct cause *cause)
 	return 0;
 }
 
+/* Refuse at once what could not be finished. */
+static int
+check_disk(const struct work *k, struct cause *cause)
+{
+	char need[32], have[32];
+	struct statvfs fs;
+	uint64_t free_bytes;
+
+	/* A file system without a size has no limit to tell. */
+	if (fstatvfs(k->job->fd, &fs) == -1 || fs.f_blocks == 0)
+		return 0;
+	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (k->r.file_bytes <= free_bytes)
+		return 0;
+	return cause_set(cause, BM_EDISK, "the file needs %s, the disk has "
+	    "%s left", str_from_bytes(need, sizeof(need), k->r.file_bytes),
+	    str_from_bytes(have, sizeof(have), free_bytes));
+}
+
 /* ---- the data ---- */
 
 static void
@@ -370,6 +392,7 @@ quantize_model(const struct quantize_job *job, struct quantize_result *out,
 	int rc;
 
 	if ((rc = plan(&k, cause)) == 0 &&
+	    (rc = check_disk(&k, cause)) == 0 &&
 	    (rc = make_room(&k, cause)) == 0 &&
 	    (rc = gguf_write_begin(k.w, job->fd, cause)) == 0 &&
 	    (rc = write_tensors(&k, cause)) == 0)

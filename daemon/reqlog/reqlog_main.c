@@ -199,6 +199,7 @@ on_gate_frame(struct chan *c, const struct frame *f, void *arg)
 	switch (f->type) {
 	case MSG_ROW:
 	case MSG_EVENT:
+	case MSG_VARIANT_ROW:
 		take_row(l, f);
 		break;
 	case MSG_QUERY:

@@ -14,6 +14,7 @@
 
 #include "reqlog/writer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,71 @@ bind_event(sqlite3_stmt *st, const struct msg_event *m)
 		sqlite3_bind_null(st, 6);
 }
 
+static void
+bind_number(sqlite3_stmt *st, int i, double x)
+{
+	if (isfinite(x))
+		sqlite3_bind_double(st, i, x);
+	else
+		sqlite3_bind_null(st, i);
+}
+
+static void
+bind_variant(sqlite3_stmt *st, const struct msg_variant_row *m)
+{
+	bind_text(st, 1, m->model);
+	bind_text(st, 2, m->name);
+	bind_text(st, 3, m->file);
+	bind_known(st, 4, m->type);
+	bind_number(st, 5, m->bits_per_weight);
+	sqlite3_bind_int64(st, 6, (sqlite3_int64)m->file_bytes);
+	bind_text(st, 7, m->source);
+	bind_known(st, 8, m->made_from);
+	sqlite3_bind_int64(st, 9, m->created_at);
+	bind_number(st, 10, m->perplexity);
+	bind_number(st, 11, m->reference);
+	bind_number(st, 12, m->kl_divergence);
+	bind_number(st, 13, m->tokens_per_s);
+	if (m->removed_at != 0)
+		sqlite3_bind_int64(st, 14, m->removed_at);
+	else
+		sqlite3_bind_null(st, 14);
+}
+
+/* Decode a row of any kind and bind it to its statement. */
+static int
+bind_row(sqlite3_stmt *st, const struct writer_row *row,
+    enum writer_keep keep)
+{
+	struct cur body = cur_of(row->body, row->size);
+	struct msg_row request;
+	struct msg_event event;
+	struct msg_variant_row variant;
+	int r;
+
+	switch (row->type) {
+	case MSG_ROW:
+		if ((r = msg_get_row(body, &request)) == 0)
+			bind_request(st, &request, keep);
+		return r;
+	case MSG_VARIANT_ROW:
+		if ((r = msg_get_variant_row(body, &variant)) == 0)
+			bind_variant(st, &variant);
+		return r;
+	default:
+		if ((r = msg_get_event(body, &event)) == 0)
+			bind_event(st, &event);
+		return r;
+	}
+}
+
+static enum db_statement
+statement_for(unsigned type)
+{
+	return type == MSG_ROW ? SQL_PUT_REQUEST :
+	    type == MSG_VARIANT_ROW ? SQL_PUT_VARIANT : SQL_PUT_EVENT;
+}
+
 /* Can this row never be written, however often it is tried? */
 static bool
 is_hopeless(int code)
@@ -132,11 +198,7 @@ is_hopeless(int code)
 static sqlite3_stmt *
 statement_of(struct writer *w, const struct writer_row *row, int *r)
 {
-	struct cur body = cur_of(row->body, row->size);
-	struct msg_row request;
-	struct msg_event event;
-	sqlite3_stmt *st = db_get(&w->db, row->type == MSG_ROW ?
-	    SQL_PUT_REQUEST : SQL_PUT_EVENT);
+	sqlite3_stmt *st = db_get(&w->db, statement_for(row->type));
 
 	if (st == NULL) {
 		/* Our SQL and this database do not fit: no row's fault. */
@@ -145,15 +207,8 @@ statement_of(struct writer *w, const struct writer_row *row, int *r)
 			*r = BM_EINTERNAL;
 		return NULL;
 	}
-	*r = row->type == MSG_ROW ? msg_get_row(body, &request) :
-	    msg_get_event(body, &event);
-	if (*r != 0)
-		return NULL;
-	if (row->type == MSG_ROW)
-		bind_request(st, &request, w->keep);
-	else
-		bind_event(st, &event);
-	return st;
+	*r = bind_row(st, row, w->keep);
+	return *r == 0 ? st : NULL;
 }
 
 static int

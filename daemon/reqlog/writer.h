@@ -57,7 +57,8 @@ void	 writer_set_path(struct writer *w, const char *path);
 /* From now on rows come from another gate, whose seq begins anew; pending rows
  * of the old one are written, but not reported by writer_commit. */
 void	 writer_new_link(struct writer *w);
-/* Take a copy of a ROW or EVENT frame.  BM_ELIMIT when it was let go. */
+/* Take a copy of a ROW, EVENT or VARIANT_ROW frame.  BM_ELIMIT when it was
+ * let go. */
 int	 writer_put(struct writer *w, const struct frame *f) BM_MUST_CHECK;
 
 /* What writer_commit did. */
