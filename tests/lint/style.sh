@@ -29,6 +29,8 @@ check "no trailing white space" "$(grep -nE '[ 	]+$' $code)"
 check "no function that can't be bounded" "$(grep -nE \
     '[^a-z_](strcpy|strcat|sprintf|atoi|atol|strtok|gets)[ ]*\(' $code)"
 check "nothing unfinished" "$(grep -nE 'TODO|FIXME|(^|[^X])XXX([^X]|$)|not implemented' $code)"
+check "tests that are scripts can be run" "$(find tests -name '*.t' \
+    ! -perm -100)"
 check "no function over 100 lines" "$(for f in $code; do awk -v f="$f" '
     /^\{/ { s = FNR } /^\}/ { if (s && FNR - s > 100)
         print f ":" s ": " FNR - s " lines"; s = 0 }' "$f"; done)"
