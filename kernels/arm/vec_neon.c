@@ -43,21 +43,6 @@ exp_f32(float32x4_t x)
 }
 
 static void
-axpy_f16(float a, const uint16_t *x, float *y, size_t n)
-{
-	float32x4_t av = vdupq_n_f32(a);
-	uint16_t part[4] = { 0 };
-	size_t i;
-
-	for (i = 0; i + 4 <= n; i += 4)
-		vst1q_f32(y + i, vfmaq_f32(vld1q_f32(y + i), av,
-		    load_f16(x + i)));
-	memcpy(part, x + i, (n - i) * sizeof(*x));
-	store_tail_f32(y + i, vfmaq_f32(load_tail_f32(y + i, n - i), av,
-	    load_f16(part)), n - i);
-}
-
-static void
 add(const float *x, float *y, size_t n)
 {
 	size_t i;
@@ -203,7 +188,6 @@ argmax(const float *x, size_t n)
 void
 neon_overlay_vec(struct kern_table *t)
 {
-	t->axpy_f16 = axpy_f16;
 	t->add = add;
 	t->rms_norm = rms_norm;
 	t->softmax = softmax;

@@ -147,12 +147,6 @@ dot_f32(const float *a, const float *b, size_t n)
 	return dot_F32(a, b, n);
 }
 
-static float
-dot_f16(const uint16_t *a, const float *b, size_t n)
-{
-	return dot_F16(a, b, n);
-}
-
 void
 ref_table_dot(struct kern_table *t)
 {
@@ -173,5 +167,4 @@ ref_table_dot(struct kern_table *t)
 	t->dot[TYPE_IQ4_XS] = dot_IQ4_XS;
 	t->dot[TYPE_MXFP4] = dot_MXFP4;
 	t->dot_f32 = dot_f32;
-	t->dot_f16 = dot_f16;
 }

@@ -11,15 +11,6 @@
 #include "kernels/half.h"
 
 static void
-axpy_f16(float a, const uint16_t *x, float *y, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		y[i] += a * f16_to_f32(x[i]);
-}
-
-static void
 add(const float *x, float *y, size_t n)
 {
 	size_t i;
@@ -92,7 +83,6 @@ argmax(const float *x, size_t n)
 void
 ref_table_vec(struct kern_table *t)
 {
-	t->axpy_f16 = axpy_f16;
 	t->add = add;
 	t->rms_norm = rms_norm;
 	t->softmax = softmax;

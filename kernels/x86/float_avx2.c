@@ -62,7 +62,6 @@ void
 avx2_overlay_float(struct kern_table *t)
 {
 	t->dot_f32 = dot_f32;
-	t->dot_f16 = dot_f16;
 	t->dot[TYPE_F32] = dot_F32;
 	t->dot[TYPE_F16] = dot_F16;
 	t->dot[TYPE_BF16] = dot_BF16;

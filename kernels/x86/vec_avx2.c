@@ -47,21 +47,6 @@ exp_f32(__m256 x)
 }
 
 static void
-axpy_f16(float a, const uint16_t *x, float *y, size_t n)
-{
-	__m256 av = _mm256_set1_ps(a);
-	size_t i;
-
-	for (i = 0; i + 8 <= n; i += 8)
-		_mm256_storeu_ps(y + i, _mm256_fmadd_ps(av, load_f16(x + i),
-		    _mm256_loadu_ps(y + i)));
-	if (i < n)
-		store_tail_f32(y + i, _mm256_fmadd_ps(av,
-		    load_tail_f16(x + i, n - i),
-		    load_tail_f32(y + i, n - i)), n - i);
-}
-
-static void
 add(const float *x, float *y, size_t n)
 {
 	size_t i;
@@ -226,7 +211,6 @@ argmax(const float *x, size_t n)
 void
 avx2_overlay_vec(struct kern_table *t)
 {
-	t->axpy_f16 = axpy_f16;
 	t->add = add;
 	t->rms_norm = rms_norm;
 	t->softmax = softmax;

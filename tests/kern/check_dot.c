@@ -267,22 +267,9 @@ call_dot_f32(const void *w, const void *act, size_t n)
 	return float_table->dot_f32(w, act, n);
 }
 
-static float
-call_dot_f16(const void *w, const void *act, size_t n)
-{
-	return float_table->dot_f16(w, act, n);
-}
-
 bool
 check_dot_f32(struct check *c)
 {
 	float_table = c->now;
 	return check_float_dot(c, TYPE_F32, call_dot_f32);
-}
-
-bool
-check_dot_f16(struct check *c)
-{
-	float_table = c->now;
-	return check_float_dot(c, TYPE_F16, call_dot_f16);
 }

@@ -92,37 +92,6 @@ check_add(struct check *c)
 	return for_inputs(c, try_add);
 }
 
-/* Two roundings, each of no more than |y| + |a x|. */
-static bool
-try_axpy(struct check *c, struct input *in)
-{
-	uint16_t *x = area_get(AREA_X, in->place, in->n * sizeof(*x), 2);
-	float *y = floats(in, AREA_OUT), before[MAX_N];
-	float a = rng_float(&in->rng) * 3;
-	double product, size;
-	size_t i;
-
-	memcpy(before, y, in->n * sizeof(*y));
-	for (i = 0; i < in->n; i++)
-		x[i] = f16_from_f32(ldexpf(rng_float(&in->rng),
-		    (int)(rng_u64(&in->rng) % 30) - 24));
-	c->now->axpy_f16(a, x, y, in->n);
-	for (i = 0; i < in->n; i++) {
-		product = (double)a * f16_to_f32(x[i]);
-		size = fabs(before[i]) + fabs(product);
-		if (!is_close(c, i, y[i], before[i] + product, 0,
-		    3 * HALF_ULP * size + 0x1p-148))
-			return false;
-	}
-	return true;
-}
-
-bool
-check_axpy_f16(struct check *c)
-{
-	return for_inputs(c, try_axpy);
-}
-
 static double
 rms_scale(const float *x, size_t n, float eps)
 {
