@@ -18,6 +18,9 @@
 #include "base/str.h"
 #include "master/master.h"
 
+/* More only get into each other's way, whatever the load. */
+#define WORKERS_PER_CPU	2
+
 struct model *
 model_new(struct master *m, const struct conf_model *conf)
 {
@@ -172,7 +175,8 @@ scale(struct master *m, struct model *model)
 		bring_back(m, model);
 	if (model->is_evicted || !model_is_scaled(model))
 		return;
-	c.max = MEM_MAX(MEM_MIN(c.max, (size_t)granted_cpus()), c.min);
+	c.max = MEM_MAX(MEM_MIN(c.max, (size_t)granted_cpus() *
+	    WORKERS_PER_CPU), c.min);
 	c.max = MEM_MIN(c.max, most_that_fit(m, model, c.max));
 	n = autoscale_step(&model->autoscale, &c, &model->load,
 	    model->n_workers, clock_now_ns(), model->why,

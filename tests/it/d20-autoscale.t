@@ -12,7 +12,7 @@ CLIENTS, TOKENS = 16, 40
 CHANGES = 12 if SANITIZED else 100
 prompts = [f"Once upon a time there were {i} little" for i in range(CLIENTS)]
 ask = dict(max_tokens=TOKENS, temperature=0.8, ignore_eos=True)
-CONF = ('listen { http = "127.0.0.1:0" }\nautoscale { target_wait = 50ms up_delay = 200ms down_delay = 400ms idle = 600ms }\n'
+CONF = ('listen { http = "127.0.0.1:0" }\nautoscale { target_wait = 50ms up_delay = 200ms down_delay = 400ms idle = 1500ms }\n'
         'model tale { path = "%s" threads = 1 %s }')
 d = Daemon(CONF % (TALE, "workers = 2"))
 
@@ -59,10 +59,11 @@ t.equal([(i, a) for i in range(CLIENTS) for a in answers[i] if a != want[i]], []
 for n in ("0", "65", "2..1", "x", "1..x", ".."):
     t.equal(d.ctl("workers", "tale", n).returncode, 1, f"workers tale {n} is refused")
 
-# ---- the load's: 1 to 2 (there are no more CPUs than that for sure), back to 1, to none, and up again
-t.equal(d.ctl("workers", "tale", "0..2").returncode, 0, "a range")
+# ---- the load's: up to 3 (on one CPU: 2), back to 1, to none, and up again
+most = 3 if os.cpu_count() >= 2 else 2
+t.equal(d.ctl("workers", "tale", f"0..{most}").returncode, 0, "a range")
 m = model()
-t.equal((m["workers"]["min"], m["workers"]["max"]), (0, 2), "is shown")
+t.equal((m["workers"]["min"], m["workers"]["max"]), (0, most), "is shown")
 t.ok(wait_until(lambda: model()["workers"]["now"] == 0), "nobody asks: no worker", model())
 m = model()
 t.ok(m["state"] == "idle" and "no request" in m["workers_why"], "and it is said why", m)
@@ -72,24 +73,23 @@ line.send(op="generate", id="a", model="tale", prompt=prompts[0], seed=0, stream
 events = line.until_done("a")
 t.ok(events[0]["event"] == "queued" and events[0].get("state") == "idle", "a request waits and is told for what", events[0])
 t.equal("".join(e["text"] for e in events if e["event"] == "token"), want[0], "then it is answered")
-two = os.cpu_count() >= 2
-if two:
-    clients = [f"{p} and {k}" for p in prompts for k in range(4)]
-    stop = threading.Event()
+clients = [f"{p} and {k}" for p in prompts for k in range(5)]
+stop = threading.Event()
 
-    def press(i):
-        while not stop.is_set():
-            d.stream_text(clients[i], seed=i, **dict(ask, max_tokens=100))
-    crowd = threading.Thread(target=lambda: in_threads(len(clients), press))
-    crowd.start()
-    t.ok(wait_until(lambda: workers() == 2), "a crowd brings the second", model())
-    t.ok("wait" in model()["workers_why"], "and it is said why", model())
-    stop.set()
-    crowd.join(PATIENCE)
-    t.ok(wait_until(lambda: model()["workers"]["now"] < 2), "it goes when the crowd has gone", model())
-else:
-    t.skip("a crowd brings the second", "one CPU")
-t.ok(wait_until(lambda: model()["workers"]["now"] == 0), "and at last the other", model())
+
+def press(i):
+    while not stop.is_set():
+        d.stream_text(clients[i], seed=i, **dict(ask, max_tokens=100))
+
+
+crowd = threading.Thread(target=lambda: in_threads(len(clients), press))
+crowd.start()
+t.ok(wait_until(lambda: workers() == most), f"a crowd brings {most}", model())
+t.ok("wait" in model()["workers_why"], "and it is said why", model())
+stop.set()
+crowd.join(PATIENCE)
+t.ok(wait_until(lambda: model()["workers"]["now"] == 1), "all but one go when the crowd has gone", model())
+t.ok(wait_until(lambda: model()["workers"]["now"] == 0), "and at last that one", model())
 kinds = [e["text"] for e in d.json("show", "events") if e["kind"] == "autoscale"]
 t.ok(len(kinds) >= 3 and all(" to " in k and ":" in k for k in kinds), "each change is an event with its reason", kinds)
 t.equal(in_threads(CLIENTS, lambda i: d.stream_text(prompts[i], seed=i, **ask)), want, "from nothing, sixteen at once")
