@@ -77,8 +77,8 @@ void	 workers_gone(struct gate *g, struct gate_worker *w);
 void	 workers_count_death(struct gate_worker *w,
 	    const struct msg_worker_died *d);
 void	 workers_count_restarts(struct gate_worker *w, uint32_t n);
-/* The link to the worker is as good as gone. */
-void	 workers_unlink(struct gate *g, struct gate_worker *w);
+/* Its link is as good as gone: counted, and what ran on it waits again. */
+void	 workers_lost(struct gate *g, struct gate_worker *w);
 
 /* ---- suspects.c ---- */
 

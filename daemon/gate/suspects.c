@@ -81,7 +81,7 @@ suspects_death(struct gate *g, const struct msg_worker_died *d)
 	/* Its link may not have told yet. */
 	if (w != NULL) {
 		workers_count_death(w, d);
-		workers_unlink(g, w);
+		workers_lost(g, w);
 	}
 	for (size_t i = 0; d->is_suspicious && i + 1 < d->requests.n; i += 2) {
 		uint64_t id = words_at(d->requests, i) |

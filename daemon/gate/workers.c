@@ -61,8 +61,8 @@ workers_get(struct gate *g, uint32_t id)
 	return w;
 }
 
-void
-workers_unlink(struct gate *g, struct gate_worker *w)
+static void
+unlink_worker(struct gate *g, struct gate_worker *w)
 {
 	struct chan *c = w->chan;
 
@@ -77,7 +77,7 @@ workers_unlink(struct gate *g, struct gate_worker *w)
 void
 workers_gone(struct gate *g, struct gate_worker *w)
 {
-	workers_unlink(g, w);
+	unlink_worker(g, w);
 	TAILQ_REMOVE(&g->workers, w, entry);
 	map_fini(&w->ending);
 	free(w->variant_name);
@@ -218,6 +218,18 @@ worker_frame(struct chan *c, const struct frame *f, void *arg)
 	}
 }
 
+void
+workers_lost(struct gate *g, struct gate_worker *w)
+{
+	if (w->chan == NULL)
+		return;
+	/* Not those that were sent away. */
+	if (!w->is_draining && !g->is_draining &&
+	    (w->model == NULL || !w->model->is_going))
+		g->stats->workers_lost_total++;
+	unlink_worker(g, w);
+}
+
 static void
 worker_close(struct chan *c, int err, void *arg)
 {
@@ -227,11 +239,7 @@ worker_close(struct chan *c, int err, void *arg)
 	/* A killed worker's link is reset; the master tells of its death. */
 	if (err != 0 && err != -ECONNRESET)
 		log_warnx("worker %u: link failed: %s", w->id, err_text(err));
-	/* Not those that were sent away. */
-	if (!w->is_draining && !g->is_draining &&
-	    (w->model == NULL || !w->model->is_going))
-		g->stats->workers_lost_total++;
-	workers_unlink(g, w);
+	workers_lost(g, w);
 	links_check_idle(g);
 }
 
@@ -243,7 +251,7 @@ workers_link(struct gate *g, const struct msg_peer *m, int fd)
 {
 	struct gate_worker *w = workers_get(g, m->worker);
 
-	workers_unlink(g, w);
+	unlink_worker(g, w);
 	workers_assign(g, w, m->model, m->variant);
 	w->is_draining = w->was_idle = false;
 	w->drafted_tokens = w->accepted_tokens = 0;
