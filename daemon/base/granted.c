@@ -87,14 +87,15 @@ upwards(const char *root, const char *group, limit_fn limit)
 {
 	char dir[PATH_MAX];
 	size_t root_len = strlen(root);
-	uint64_t least = NO_LIMIT;
+	uint64_t least = NO_LIMIT, here;
 	char *slash;
 
 	if ((size_t)snprintf(dir, sizeof(dir), "%s%s", root, group) >=
 	    sizeof(dir))
 		return NO_LIMIT;
 	for (;;) {
-		least = MEM_MIN(least, limit(dir));
+		here = limit(dir);
+		least = MEM_MIN(least, here);
 		slash = strrchr(dir, '/');
 		if (slash == NULL || (size_t)(slash - dir) < root_len)
 			return least;
@@ -140,14 +141,15 @@ static uint64_t
 group_limit(const char *controller, limit_fn v1, limit_fn v2)
 {
 	char line[PATH_MAX + 64];
-	uint64_t least = NO_LIMIT;
+	uint64_t least = NO_LIMIT, here;
 	FILE *f = fopen("/proc/self/cgroup", "re");
 
 	if (f == NULL)
 		return NO_LIMIT;
-	while (fgets(line, sizeof(line), f) != NULL)
-		least = MEM_MIN(least, limit_of_line(line, controller, v1,
-		    v2));
+	while (fgets(line, sizeof(line), f) != NULL) {
+		here = limit_of_line(line, controller, v1, v2);
+		least = MEM_MIN(least, here);
+	}
 	fclose(f);
 	return least;
 }

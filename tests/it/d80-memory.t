@@ -196,6 +196,24 @@ got = in_threads(8, lambda i: d.stream_text(prompts[0], seed=0, model=("tale", "
 t.equal(got, [text] * 8, "and all at once")
 d.stop(t)
 
+# ---- by the limit of a control group, which is what really kills
+group = MemoryGroup(160 * MIB)
+if SANITIZED:
+    t.skip("the limit of a control group", "what sanitizers use is in no account")
+elif group.path:
+    d = Daemon(CONF.replace("limits { memory = 128M }\n", "") % TALE, group=group)
+    memory = d.status()["memory"]
+    t.ok(0 < memory["limit"] <= 160 * MIB, "the limit is the group's", memory)
+    got, bad = under_load(d, lambda: [d.ctl("workers", "tale", "60"), d.ctl("load", "second", TALE), d.ctl("workers", "tale", "60")])
+    t.ok(got[0].returncode == 1 and re.search(SUM, got[0].stderr), "too many workers: refused with the sum", got[0].stderr)
+    t.ok(got[1].returncode == 0 or re.search("second needs?", got[1].stderr), "a second model fits or is refused", got[1].stderr)
+    t.ok(got[2].returncode == 1 and re.search(SUM, got[2].stderr), "and so are more workers beside it", got[2].stderr)
+    t.equal(bad, [], "sixteen streams have noticed nothing")
+    t.equal(group.kills(), [0], "and nobody was killed for memory")
+    d.stop(t)
+else:
+    t.skip("the limit of a control group", group.why)
+
 # ---- nothing fits at the start
 d = Daemon((CONF % TALE).replace("128M", "8M"), start=False)
 d.start(wait=False)

@@ -74,10 +74,48 @@ def wait_until(condition, seconds=None):
     return False
 
 
+class MemoryGroup:
+    """A control group below ours with a limit of memory; path is None where this machine makes none."""
+
+    def __init__(self, limit):
+        self.path, self.why = None, "no control group for memory"
+        for line in open("/proc/self/cgroup"):
+            _, controllers, own = line.rstrip("\n").split(":", 2)
+            v1 = "memory" in controllers.split(",")
+            if not v1 and controllers != "":
+                continue
+            path = ("/sys/fs/cgroup/memory" if v1 else "/sys/fs/cgroup") + own.rstrip("/") + f"/bm-{os.getpid()}"
+            try:
+                os.mkdir(path)
+                with open(f"{path}/memory.limit_in_bytes" if v1 else f"{path}/memory.max", "w") as f:
+                    f.write(str(limit))
+                self.path = path
+                atexit.register(self.remove)
+                return
+            except OSError as e:
+                self.why = f"no control group for memory: {e}"
+                if os.path.isdir(path):
+                    os.rmdir(path)
+
+    def join(self):
+        with open(f"{self.path}/cgroup.procs", "w") as f:
+            f.write(str(os.getpid()))
+
+    def kills(self):
+        for name in ("memory.events", "memory.oom_control"):
+            if os.path.exists(f"{self.path}/{name}"):
+                return [int(x.split()[1]) for x in open(f"{self.path}/{name}") if x.startswith("oom_kill ")]
+        return []
+
+    def remove(self):
+        wait_until(lambda: not open(f"{self.path}/cgroup.procs").read(), 10)
+        os.rmdir(self.path)
+
+
 class Daemon:
     """bigmodeld in a directory of its own, HTTP on a free port."""
 
-    def __init__(self, conf="", args=(), start=True, env=None, state=None):
+    def __init__(self, conf="", args=(), start=True, env=None, state=None, group=None):
         self.dir = state or tempfile.mkdtemp(prefix="bm-")
         os.chmod(self.dir, 0o755)
         self.conf_path = os.path.join(self.dir, "test.conf")
@@ -85,6 +123,7 @@ class Daemon:
         self.state = os.path.join(self.dir, "state")
         self.write_conf(conf)
         self.args, self.env, self.process = list(args), env or {}, None
+        self.group = group
         if start:
             self.start()
 
@@ -98,7 +137,8 @@ class Daemon:
         self.process = subprocess.Popen(
             [DAEMON, "-F", "-f", self.conf_path, "--state-dir", self.state, *self.args],
             stdin=subprocess.DEVNULL, stdout=open(self.log_path, "ab"), stderr=subprocess.STDOUT,
-            env={**ENV, **self.env}, start_new_session=True)
+            env={**ENV, **self.env}, start_new_session=True,
+            preexec_fn=self.group.join if self.group else None)
         atexit.register(self.kill)
         if wait:
             got = self.ctl("wait", "ready", "--timeout", str(PATIENCE))
