@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_CONSOLE_TUI_LIST_H
+#define BM_CONSOLE_TUI_LIST_H
+
+/*
+ * A scrolling list of JSON rows: columns that give way by priority when it
+ * gets narrow, sort, filter, tags, and a selection that stays with its row
+ * (by id) while rows come and go.  With 10,000 rows an update must stay under
+ * a few milliseconds: rows are formatted when drawn, sort keys are taken once.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "console/output.h"
+#include "console/tui/canvas.h"
+#include "console/tui/keys.h"
+
+struct list_column {
+	struct column	 column;	/* field, title, form, least width */
+	int		 priority;	/* 0 never gives way; higher go first */
+	bool		 grows;		/* takes the room that is left */
+};
+
+struct list_row {
+	const json_t	*json;		/* borrowed: owner keeps it while set */
+	bool		 is_tagged;
+	bool		 is_live;	/* drawn strong */
+	double		 number;	/* of the sort column; NAN: text */
+	const char	*text;
+};
+
+struct list {
+	const struct list_column *columns;
+	size_t		 n_columns;
+	const char	*id_field;
+	struct list_row	*rows;		/* those that pass, in order */
+	size_t		 n_rows;
+	size_t		 n_all;
+	size_t		 selected;	/* row, when n_rows > 0 */
+	size_t		 top;		/* first row that is shown */
+	size_t		 page;		/* rows of the last drawing */
+	size_t		 sort;		/* column; n_columns: as given */
+	size_t		 left;		/* columns scrolled away */
+	bool		 is_reversed;
+	bool		 follows;	/* the last row stays selected */
+	char		*filter;	/* NULL: none */
+	char		*selected_id;
+	json_t		*tags;		/* set of ids */
+};
+
+void	 list_init(struct list *l, const struct list_column *columns, size_t n,
+	    const char *id_field);
+void	 list_fini(struct list *l);
+/* New rows, which stay the caller's and must live until the next call;
+ * is_live may be NULL. */
+void	 list_set(struct list *l, const json_t *const *rows, const bool *is_live,
+	    size_t n);
+/* "text": rows of which some column contains it, letters of either case;
+ * "!text": those of which none does; "field:text" in that column.  NULL or
+ * "": all. */
+void	 list_filter(struct list *l, const char *text);
+void	 list_sort(struct list *l, size_t column, bool reverse);
+const json_t *list_selected(const struct list *l);	/* NULL: no rows */
+/* The tagged rows, else the selected one; returns how many, at most max. */
+size_t	 list_subjects(const struct list *l, const json_t **out, size_t max);
+/* Moves, tags, sorts (not ACT_SORT, ACT_FILTER, ACT_DETAIL): true if done. */
+bool	 list_act(struct list *l, enum action act);
+/* Titles and rows; `empty` says why there are none. */
+void	 list_draw(struct list *l, const struct area *a, const char *empty);
+/* The row at line y of the last drawing; -1. */
+int	 list_row_at(const struct list *l, int y);
+
+#endif
