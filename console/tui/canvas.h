@@ -6,9 +6,10 @@
  * A screen in memory.  Views draw on areas of it, paint.c brings the
  * differences to the terminal, tests dump it as text.  Whatever text comes
  * in, a cell only ever holds what a terminal shows in place: control
- * characters are escaped (str_vis), wide characters take two cells or none,
+ * characters are escaped (text.h), wide characters take two cells or none,
  * combining marks stay with their base, directional controls are escaped,
- * and nothing is drawn outside the area.
+ * and nothing is drawn outside the area.  Drawing a text costs no more than
+ * what of it shows.
  */
 
 #include <stdbool.h>
@@ -73,8 +74,9 @@ int	 area_printf(const struct area *a, int y, int x, enum role role,
 /* Exactly w columns: padded, or cut with an ellipsis. */
 void	 area_fit(const struct area *a, int y, int x, int w, enum role role,
 	    bool right, struct slice text);
-/* Text wrapped at words into the area from line y on, newlines kept; returns
- * the lines that it takes, also beyond the area.  skip lines first. */
+/* Text wrapped at words into the area from line y on, newlines kept, tabs to
+ * multiples of 8; returns the lines that it takes, also beyond the area (so
+ * this one reads the whole text).  skip lines first. */
 int	 area_wrap(const struct area *a, int y, int skip, enum role role,
 	    struct slice text);
 void	 area_glyph(const struct area *a, int y, int x, enum role role,
@@ -83,6 +85,9 @@ void	 area_glyph(const struct area *a, int y, int x, enum role role,
 void	 area_fill(const struct area *a, enum role role);
 /* Add flags to what is drawn on w columns of line y, -1: to the edge. */
 void	 area_flag(const struct area *a, int y, int x, int w, int flags);
+/* Where the terminal's cursor is; hidden until the next canvas_clear if that is
+ * outside. */
+void	 area_cursor(const struct area *a, int y, int x);
 void	 area_rule(const struct area *a, int y, enum role role,
 	    const char *title);
 /* A frame at the area's edge; the inside. */
@@ -95,7 +100,7 @@ void	 area_bar(const struct area *a, int y, int x, int w, enum role role,
 void	 area_spark(const struct area *a, int y, int x, int h, int w,
 	    enum role role, const double *v, size_t n, double max);
 
-/* Columns that a text takes when drawn. */
+/* Columns that a text takes when drawn; reads on until a million. */
 int	 canvas_text_width(const struct canvas *c, struct slice text);
 
 #endif

@@ -172,9 +172,8 @@ str_copy(char *to, const char *s, size_t size)
 	return n;
 }
 
-/* The visible form of what s begins with; *used is how many bytes that was. */
-static size_t
-vis_one(const char *s, size_t n, char out[5], size_t *used)
+size_t
+str_vis_one(char out[5], const char *s, size_t n, size_t *used)
 {
 	unsigned char c = (unsigned char)*s;
 	size_t k = utf8_length(s, n);
@@ -204,7 +203,7 @@ str_vis(char *to, size_t size, const char *s, size_t n)
 		return to;
 	while (n > 0) {
 		char one[5];
-		size_t used, k = vis_one(s, n, one, &used);
+		size_t used, k = str_vis_one(one, s, n, &used);
 
 		if (at + k >= size) {
 			at = safe;

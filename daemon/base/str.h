@@ -34,6 +34,9 @@ size_t	 str_copy(char *to, const char *s, size_t size);
  * with "..." when size is too small.  Returns to.
  */
 char	*str_vis(char *to, size_t size, const char *s, size_t n);
+/* That form of what s (n > 0 bytes) begins with, 1 to 4 bytes without a NUL;
+ * *used is how many bytes of s it stands for. */
+size_t	 str_vis_one(char out[5], const char *s, size_t n, size_t *used);
 /* "1.5 GiB", "812 B" into to; returns to. */
 char	*str_from_bytes(char *to, size_t size, uint64_t bytes);
 
