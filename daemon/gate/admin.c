@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "gate/core.h"
+#include "gate/show.h"
 
 #define FOLLOW_MS	300
 #define ID_BEFORE_ALL	"00000000-0000-0000-0000-000000000000"
@@ -49,7 +50,8 @@ reset(struct admin *a)
 	free(a->line);
 	free(a->last_id);
 	a->line = a->last_id = NULL;
-	show_procs_fini(&a->procs);
+	procs_fini(&a->procs);
+	watch_leave(a->gate, &a->watch);
 	a->follow = FOLLOW_NO;
 	a->is_busy = false;
 	a->cmd = NULL;
@@ -118,7 +120,7 @@ on_proc(void *arg, unsigned type, struct cur body)
 {
 	struct admin *a = arg;
 
-	show_procs_add(&a->procs, type, body);
+	procs_add(&a->procs, type, body);
 }
 
 static void
@@ -126,11 +128,13 @@ on_procs_end(void *arg, int code, const char *text)
 {
 	struct admin *a = arg;
 
-	/* Without the master's figures the rest is still worth showing. */
+	/* Without new figures of the master the rest is worth showing. */
 	a->ticket = 0;
+	procs_replace(&a->gate->procs, &a->procs, clock_now_ns(),
+	    clock_unix_ms());
 	switch (a->cmd->id) {
 	case CMD_ID_SHOW_STATUS:
-		show_status(a->gate, &a->procs, &a->out);
+		show_status(a->gate, &a->out);
 		break;
 	case CMD_ID_SHOW_MODELS:
 		show_models(a->gate, &a->out);
@@ -139,7 +143,7 @@ on_procs_end(void *arg, int code, const char *text)
 		show_variants(a->gate, &a->out);
 		break;
 	default:
-		show_workers(a->gate, &a->procs, &a->out);
+		show_workers(a->gate, &a->out);
 		break;
 	}
 	finish(a, 0, NULL);
@@ -393,6 +397,64 @@ do_wait(struct admin *a)
 	wait_more(a);
 }
 
+/* ---- watch ---- */
+
+/* Who reads slowly gets fewer: another one is written only when the last one
+ * has been taken. */
+static void
+on_watch_due(void *arg)
+{
+	struct admin *a = arg;
+
+	if (a->watch.seq > 0 && a->host->is_behind(a))
+		watch_skip(&a->watch);
+	else
+		watch_put(a->gate, &a->watch, &a->out);
+	if (a->is_eof) {
+		finish(a, 0, NULL);
+		return;
+	}
+	a->host->wake(a);
+	a->host->later(a, watch_delay_ms(&a->watch, clock_now_ns()));
+}
+
+/* The whole word must be interval_ms=MS. */
+static int
+parse_interval(const char *word, unsigned *ms)
+{
+	static const char key[] = "interval_ms=";
+	size_t n = sizeof(key) - 1;
+	uint64_t value;
+
+	if (strncmp(word, key, n) != 0 || str_to_u64(word + n, &value) != 0 ||
+	    value < WATCH_MS_MIN || value > WATCH_MS_MAX)
+		return BM_EUSAGE;
+	*ms = (unsigned)value;
+	return 0;
+}
+
+static void
+do_watch(struct admin *a)
+{
+	size_t n_args = a->words.n - a->n_cmd;
+	const char *word = a->words.w[a->n_cmd];
+	unsigned ms = WATCH_MS_DEFAULT;
+
+	if (n_args > 0 && strchr(word, '=') == NULL) {
+		finish(a, BM_EUSAGE, "a command is watched by bigmodelctl; "
+		    "here: watch [interval_ms=MS]");
+		return;
+	}
+	if (n_args > 1 || (n_args == 1 && parse_interval(word, &ms) != 0)) {
+		finish(a, BM_EUSAGE, "usage: watch [interval_ms=MS], MS from "
+		    "100 to 60000");
+		return;
+	}
+	a->watch = (struct watch){ .interval_ms = ms, .due = on_watch_due,
+	    .arg = a };
+	watch_join(a->gate, &a->watch);
+}
+
 /* ---- a line ---- */
 
 static void
@@ -417,6 +479,9 @@ run_gate_command(struct admin *a)
 		return;
 	case CMD_ID_WAIT_READY:
 		do_wait(a);
+		return;
+	case CMD_ID_WATCH:
+		do_watch(a);
 		return;
 	case CMD_ID_SHOW_REQUESTS:
 		show_requests(a->gate, &a->out);
@@ -476,7 +541,18 @@ admin_line(struct admin *a, struct slice line)
 bool
 admin_needs_client(const struct admin *a)
 {
-	return a->is_busy && a->cmd != NULL && a->cmd->id == CMD_ID_COMPRESS;
+	return a->is_busy && a->cmd != NULL &&
+	    (a->cmd->id == CMD_ID_COMPRESS || a->cmd->id == CMD_ID_WATCH);
+}
+
+void
+admin_eof(struct admin *a)
+{
+	a->is_eof = true;
+	/* Everybody gets one snapshot. */
+	if (a->is_busy && a->cmd != NULL && a->cmd->id == CMD_ID_WATCH &&
+	    a->watch.seq > 0)
+		finish(a, 0, NULL);
 }
 
 void
@@ -486,6 +562,8 @@ admin_time(struct admin *a)
 		return;
 	if (a->cmd->id == CMD_ID_WAIT_READY)
 		wait_more(a);
+	else if (a->cmd->id == CMD_ID_WATCH)
+		watch_join(a->gate, &a->watch);
 	else if (a->follow != FOLLOW_NO && a->is_eof)
 		finish(a, 0, NULL);
 	else if (a->follow != FOLLOW_NO)

@@ -8,7 +8,8 @@
  * descriptor and the timer are admin_io.c's.
  */
 
-#include "gate/show.h"
+#include "gate/gate.h"
+#include "gate/watch.h"
 #include "wire/commands.h"
 
 #define ADMIN_LINE_MAX	((size_t)64 << 10)
@@ -24,6 +25,8 @@ struct admin_host {
 	void	(*wake)(struct admin *a);
 	/* Call admin_time once, in ms milliseconds. */
 	void	(*later)(struct admin *a, unsigned ms);
+	/* Has its client yet to take what was written so far? */
+	bool	(*is_behind)(struct admin *a);
 };
 
 struct admin {
@@ -42,7 +45,8 @@ struct admin {
 	char			*line;
 	uint32_t		 ticket;
 	uint32_t		 worker;	/* show kernels: who answers */
-	struct show_procs	 procs;
+	struct procs		 procs;	/* that the master tells */
+	struct watch		 watch;
 	enum admin_follow	 follow;
 	char			*last_id;	/* log --follow: the last row */
 	size_t			 n_records;	/* of the question asked last */
@@ -55,6 +59,8 @@ void	 admin_fini(struct admin *a);
 /* Run a line (without its end); only while not busy. */
 void	 admin_line(struct admin *a, struct slice line);
 void	 admin_time(struct admin *a);
+/* Nothing more comes in. */
+void	 admin_eof(struct admin *a);
 /* Does a command run that is given up when its client goes away? */
 bool	 admin_needs_client(const struct admin *a);
 /* Answer a line that can't be taken; the command is not run. */

@@ -9,7 +9,10 @@
 
 #include "gate/admin.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include <linux/sockios.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -170,7 +173,7 @@ on_readable(struct ev_loop *loop, struct ev_io *w, int revents)
 	else if (n == 0 && admin_needs_client(&c->admin) && has_hung_up(c->fd))
 		c->is_broken = true;
 	else if (n == 0)
-		c->admin.is_eof = true;
+		admin_eof(&c->admin);
 	else if (to != NULL && (errno == EAGAIN || errno == EINTR))
 		return;
 	else
@@ -210,7 +213,18 @@ host_later(struct admin *a, unsigned ms)
 	ev_timer_start(c->loop, &c->timer);
 }
 
-static const struct admin_host host = { host_wake, host_later };
+static bool
+host_is_behind(struct admin *a)
+{
+	struct admin_conn *c = (struct admin_conn *)a;
+	int unread;
+
+	return a->out.len > c->out_at ||
+	    (ioctl(c->fd, SIOCOUTQ, &unread) == 0 && unread > 0);
+}
+
+static const struct admin_host host = { host_wake, host_later,
+    host_is_behind };
 
 static void
 on_accept(struct ev_loop *loop, struct ev_io *w, int revents)

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gate/history.h"
 #include "gate/sched.h"
 
 #define OVERLOAD_RETRY_MS 1000
@@ -67,6 +68,7 @@ count_end(struct gate *g, const struct request *r, uint64_t now_ns,
 		return;
 	s->requests_total++;
 	rate_add(&s->requests, now_ns, 1);
+	history_request(g->history, now_ns, res->code != 0);
 	if (m == NULL) {
 		s->n_no_model[slot]++;
 		return;
@@ -413,15 +415,18 @@ count_out(struct gate *g, struct request *r, size_t n, uint64_t now_ns)
 		window_hist_add(&v->ttft, now_ns, ms);
 		hist_add(&v->trial.ttft, ms);
 		window_hist_add(&g->stats->ttft, now_ns, ms);
+		history_first_token(g->history, now_ns, ms);
 	} else {
 		hist_add(&m->tally.gap, ms);
 		hist_add(&v->tally.gap, ms);
+		window_hist_add(&g->stats->gap, now_ns, ms);
 	}
 	r->last_output_ns = now_ns;
 	g->stats->tokens_total += n;
 	m->tally.completion_tokens += n;
 	v->tally.completion_tokens += n;
 	rate_add(&g->stats->tokens, now_ns, n);
+	history_tokens(g->history, now_ns, n);
 	rate_add(&m->token_rate, now_ns, n);
 	rate_add(&v->token_rate, now_ns, n);
 }

@@ -16,6 +16,7 @@
 #include "base/map.h"
 #include "base/queue.h"
 #include "gate/affinity.h"
+#include "gate/procs.h"
 #include "gate/request.h"
 #include "gate/stats.h"
 #include "wire/conf.h"
@@ -27,6 +28,9 @@ struct clients;
 struct rows;
 struct sched_heap;
 struct admin_listener;
+struct history;
+struct news;
+struct watch_hub;
 
 TAILQ_HEAD(request_list, request);
 
@@ -83,9 +87,12 @@ struct gate_worker {
 	bool		 is_ready;	/* linked and MODEL_INFO received */
 	uint32_t	 n_running;
 	uint32_t	 n_parallel;
+	uint32_t	 n_threads;
 	uint32_t	 restarts;
 	uint32_t	 node;		/* of memory, and 1 more; 0: none */
 	int64_t		 started_ms;
+	int64_t		 crashed_ms;	/* last; 0: never */
+	char		*crash;		/* how; "" */
 	char		 cpu_level[16];
 	float		 tokens_per_s;	/* last LOAD */
 	uint32_t	 kv_pages_used;
@@ -177,6 +184,10 @@ struct gate {
 	int64_t		 started_ms;
 	char		 http_addr[64];
 	struct stats	*stats;
+	struct procs	 procs;		/* as last looked at */
+	struct history	*history;
+	struct news	*news;
+	struct watch_hub *watch;
 	struct clients	*clients;	/* listen_io.c's */
 
 	/* the core's own */

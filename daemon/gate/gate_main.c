@@ -15,10 +15,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/str.h"
 #include "gate/core.h"
+#include "gate/history.h"
+#include "gate/news.h"
 #include "gate/rows.h"
 #include "gate/sched.h"
+#include "gate/watch.h"
 
 #define MASTER_FD	3
 #define TICK_S		0.1
@@ -40,6 +42,9 @@ gate_init(struct gate *g)
 	map_init(&g->requests);
 	map_init(&g->asks);
 	g->stats = xcalloc(1, sizeof(*g->stats));
+	g->history = xcalloc(1, sizeof(*g->history));
+	g->news = xcalloc(1, sizeof(*g->news));
+	g->watch = watch_hub_new();
 	g->rows = xcalloc(1, sizeof(*g->rows));
 	rows_init(g->rows, (size_t)g->conf.log_pending_rows);
 	g->deadlines = xcalloc(1, sizeof(*g->deadlines));

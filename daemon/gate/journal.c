@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "gate/news.h"
 #include "gate/rows.h"
 #include "wire/frame.h"
 
@@ -83,6 +84,7 @@ void
 journal_event(struct gate *g, const struct msg_event *m)
 {
 	add(g, MSG_EVENT, m);
+	news_add(g->news, m);
 }
 
 /* ---- variants ---- */

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "gate/rows.h"
 #include "gate/sched.h"
+#include "gate/watch.h"
 
 /* How long the end of a drain waits for a reqlog that is away. */
 #define REQLOG_AWAY_NS	(2 * CLOCK_NS_PER_S)
@@ -182,6 +183,8 @@ on_worker_state(struct gate *g, const struct msg_worker_state *s)
 	w->is_held = s->is_held != 0;
 	w->node = s->node;
 	w->started_ms = s->started_ms;
+	w->crashed_ms = s->crashed_ms;
+	core_text(&w->crash, s->crash);
 }
 
 static void
@@ -482,6 +485,7 @@ links_tick(struct gate *g, uint64_t now_ns)
 	suspects_tick(g, now_ns);
 	positions_tick(g, now_ns);
 	journal_variants(g, now_ns);
+	watch_tick(g, now_ns);
 	TAILQ_FOREACH(m, &g->models, entry) {
 		links_tell_load(g, m, now_ns);
 		canary_tick(g, m, now_ns);

@@ -4,37 +4,21 @@
 
 /*
  * The answers to `show`: JSON lines appended to a buffer, with the fields of
- * bigmodelctl(1).  What the master alone knows, the memory of the processes,
- * is collected first.
+ * bigmodelctl(1).  What the master alone knows of the processes is that of
+ * the last look (procs.h).
  */
 
 #include "gate/gate.h"
 
-struct show_proc {
-	unsigned	 role;
-	uint32_t	 worker;
-	uint64_t	 rss_bytes;
-	uint64_t	 shared_bytes;	/* of these, of files and shared
-					 * memory */
-};
-
-struct show_procs {
-	struct show_proc *v;
-	size_t		  n;
-	struct msg_memory memory;	/* zeros when not told */
-};
-
-/* Take a PROC or MEMORY message; other types are ignored. */
-void	 show_procs_add(struct show_procs *p, unsigned type, struct cur body);
-void	 show_procs_fini(struct show_procs *p);
-
-void	 show_status(struct gate *g, const struct show_procs *p,
-	    struct buf *out);
+void	 show_status(struct gate *g, struct buf *out);
+void	 show_processes(struct gate *g, struct buf *out);
 void	 show_models(struct gate *g, struct buf *out);
 void	 show_variants(struct gate *g, struct buf *out);
-void	 show_workers(struct gate *g, const struct show_procs *p,
-	    struct buf *out);
+void	 show_workers(struct gate *g, struct buf *out);
 void	 show_requests(struct gate *g, struct buf *out);
+/* What runs, oldest first, then what waits, by its place; without texts but
+ * for the begin of the prompt.  How many there are beyond `most`. */
+size_t	 show_requests_brief(struct gate *g, size_t most, struct buf *out);
 void	 show_config(struct gate *g, struct buf *out);
 void	 show_commands(struct buf *out);
 /* A KERNEL message of the worker of that number. */

@@ -90,6 +90,7 @@ struct stats {
 	struct rate		 requests;
 	struct rate		 tokens;
 	struct window_hist	 ttft;
+	struct window_hist	 gap;	/* between two outputs of a request */
 };
 
 #endif

@@ -54,6 +54,7 @@ workers_get(struct gate *g, uint32_t id)
 	w->started_ms = clock_unix_ms();
 	w->variant_name = xstrdup("");
 	w->model_name = xstrdup("");
+	w->crash = xstrdup("");
 	str_copy(w->state, "starting", sizeof(w->state));
 	TAILQ_INIT(&w->running);
 	map_init(&w->ending);
@@ -82,6 +83,7 @@ workers_gone(struct gate *g, struct gate_worker *w)
 	map_fini(&w->ending);
 	free(w->variant_name);
 	free(w->model_name);
+	free(w->crash);
 	free(w);
 }
 
@@ -133,6 +135,7 @@ on_model_info(struct gate *g, struct gate_worker *w,
 
 	workers_assign(g, w, i->name, i->variant);
 	w->n_parallel = MEM_MAX(i->n_parallel, 1);
+	w->n_threads = i->n_threads;
 	core_word(w->cpu_level, sizeof(w->cpu_level), i->cpu_level);
 	w->is_ready = true;
 	if ((m = w->model) == NULL)

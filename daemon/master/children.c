@@ -131,6 +131,8 @@ report_crash(struct child *c)
 	    next, (int)c->pid, c->sup.restarts);
 	snprintf(kind, sizeof(kind), "%s_died", role_name(c->role));
 	tell_event(c->master, kind, name, "%s%s", how, next);
+	c->crashed_ms = clock_unix_ms();
+	str_copy(c->crash, how, sizeof(c->crash));
 	if (c->model != NULL) {
 		char why[sizeof(c->model->reason)];
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -439,6 +440,28 @@ read_memory(pid_t pid, struct msg_proc *p)
 	p->shared_bytes = shared * page_bytes;
 }
 
+/* Everything it used, all threads; 0 when it is gone. */
+static uint64_t
+read_cpu_ns(pid_t pid)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 ||
+	    clock_gettime(clock, &t) != 0)
+		return 0;
+	return (uint64_t)t.tv_sec * CLOCK_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void
+look_at(pid_t pid, struct msg_proc *p)
+{
+	if (pid == 0)
+		return;
+	read_memory(pid, p);
+	p->cpu_ns = read_cpu_ns(pid);
+}
+
 void
 do_procs(struct master *m, const struct frame *f)
 {
@@ -450,7 +473,7 @@ do_procs(struct master *m, const struct frame *f)
 	struct child *c = NULL;
 
 	chan_send(m->gate.chan, MSG_MEMORY, f->seq, f->id, &memory);
-	read_memory(getpid(), &self);
+	look_at(getpid(), &self);
 	chan_send(m->gate.chan, MSG_PROC, f->seq, f->id, &self);
 	while ((c = child_next(m, c)) != NULL) {
 		struct msg_proc p = { .role = (uint8_t)c->role,
@@ -459,8 +482,7 @@ do_procs(struct master *m, const struct frame *f)
 		    .restarts = c->sup.restarts,
 		    .started_ms = c->started_ms };
 
-		if (c->pid != 0)
-			read_memory(c->pid, &p);
+		look_at(c->pid, &p);
 		chan_send(m->gate.chan, MSG_PROC, f->seq, f->id, &p);
 	}
 	chan_send_result(m->gate.chan, f->seq, f->id, 0, "");

@@ -80,6 +80,8 @@ struct child {
 	int		 status;	/* as of waitpid */
 	int64_t		 started_ms;
 	char		 told[16];	/* state the gate knows */
+	int64_t		 crashed_ms;	/* last; 0: never */
+	char		 crash[256];	/* how */
 	/* of workers */
 	struct model	*model;
 	struct variant	*variant;

@@ -92,7 +92,8 @@ send_worker(struct child *c)
 	    .variant = slice_of(c->variant->name),
 	    .state = slice_of(c->told), .restarts = c->sup.restarts,
 	    .started_ms = c->started_ms, .is_held = c->is_held,
-	    .node = c->node != NULL ? (uint32_t)c->node->id + 1 : 0 };
+	    .node = c->node != NULL ? (uint32_t)c->node->id + 1 : 0,
+	    .crashed_ms = c->crashed_ms, .crash = slice_of(c->crash) };
 
 	if (c->master->gate.chan != NULL)
 		chan_send(c->master->gate.chan, MSG_WORKER_STATE, 0, 0, &s);

@@ -24,9 +24,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gate/core.h"
+#include "gate/history.h"
 #include "gate/metrics.h"
+#include "gate/news.h"
 #include "gate/rows.h"
 #include "gate/sched.h"
+#include "gate/watch.h"
 #include "wire/fd_io.h"
 #include "wire/sync_io.h"
 
@@ -168,6 +171,9 @@ setup(void **state)
 	map_init(&g->requests);
 	map_init(&g->asks);
 	g->stats = xcalloc(1, sizeof(*g->stats));
+	g->history = xcalloc(1, sizeof(*g->history));
+	g->news = xcalloc(1, sizeof(*g->news));
+	g->watch = watch_hub_new();
 	g->rows = xcalloc(1, sizeof(*g->rows));
 	rows_init(g->rows, 100);
 	g->deadlines = xcalloc(1, sizeof(*g->deadlines));
@@ -211,6 +217,11 @@ teardown(void **state)
 		free(u->name);
 		free(u);
 	}
+	watch_hub_free(g);
+	procs_fini(&g->procs);
+	news_fini(g->news);
+	free(g->news);
+	free(g->history);
 	free(g->stats);
 	free(g->rows);
 	free(g->deadlines);
