@@ -24,6 +24,7 @@
 #include "console/args.h"
 #include "console/client_io.h"
 #include "console/confirm.h"
+#include "console/effect.h"
 #include "console/output.h"
 
 #define ANSWER_MS	30000	/* of commands that only read */
@@ -89,22 +90,9 @@ has_word(const struct job *j, const char *word)
 static enum output_shape
 shape_of(const struct job *j)
 {
-	switch (j->cmd->id) {
-	case CMD_ID_SHOW_MODELS:
-	case CMD_ID_SHOW_VARIANTS:
-	case CMD_ID_SHOW_WORKERS:
-	case CMD_ID_SHOW_REQUESTS:
-	case CMD_ID_SHOW_KERNELS:
-	case CMD_ID_SHOW_EVENTS:
-	case CMD_ID_SQL:
-		return OUTPUT_LIST;
-	case CMD_ID_SHOW_CONFIG:
-		return OUTPUT_TREE;
-	case CMD_ID_LOG:
-		return has_word(j, "--follow") ? OUTPUT_STREAM : OUTPUT_LIST;
-	default:
-		return OUTPUT_OBJECT;
-	}
+	if (j->cmd->id == CMD_ID_LOG && has_word(j, "--follow"))
+		return OUTPUT_STREAM;
+	return view_shape(j->cmd->id);
 }
 
 /* How long the daemon may be silent: reading is quick, the rest is not ours
@@ -162,72 +150,64 @@ check_words(const struct job *j, struct cause *cause)
 	return 0;
 }
 
-struct effect {
-	const char	*model;		/* NULL: the whole daemon */
-	long long	 running;
-	long long	 queued;
-};
+/* ---- what it would do ---- */
 
 static void
-on_effect(void *arg, struct slice line)
+on_fact(void *arg, struct slice line)
 {
-	struct effect *e = arg;
-	json_t *row = json_loadb(line.p, line.n, JSON_ALLOW_NUL, NULL);
-	const char *name = json_string_value(json_object_get(row, "name"));
+	json_array_append_new(arg, json_loadb(line.p, line.n, JSON_ALLOW_NUL,
+	    NULL));
+}
 
-	if (e->model == NULL || (name != NULL && strcmp(name, e->model) == 0)) {
-		e->running = json_integer_value(json_object_get(row,
-		    "running"));
-		e->queued = json_integer_value(json_object_get(row,
-		    "queued"));
-	}
-	json_decref(row);
+/* The rows of "show what"; an array, empty when the daemon does not tell. */
+static json_t *
+get_facts(struct job *j, const char *what)
+{
+	const char *const words[] = { "show", what };
+	json_t *rows = json_array();
+
+	if (client_run(j->path, words, 2, ANSWER_MS, &j->progress, on_fact,
+	    rows, NULL) != 0)
+		json_array_clear(rows);
+	return rows;
 }
 
 /* What the command will do to those who are using the daemon now. */
 static void
-say_effect(struct job *j, char *to, size_t size)
+say_effect(struct job *j, struct buf *out)
 {
-	static const char *const status[] = { "show", "status" };
-	static const char *const models[] = { "show", "models" };
-	const char *what = j->n_words > j->n_own ? j->words[j->n_own] : "";
-	bool is_unload = j->cmd->id == CMD_ID_UNLOAD;
-	struct effect e = { .model = is_unload ? what : NULL };
-	char name[128];
+	static const char *const lists[] = { "status", "models", "variants",
+	    "workers", "requests" };
+	unsigned needs = effect_needs(j->cmd);
+	json_t *rows[N_ELEMENTS(lists)] = { NULL };
+	struct facts f;
 
-	str_vis(name, sizeof(name), what, strlen(what));
-	if (j->cmd->id == CMD_ID_CANCEL) {
-		snprintf(to, size, "Request %s will be cancelled.", name);
-		return;
-	}
-	if (client_run(j->path, is_unload ? models : status, 2, ANSWER_MS,
-	    &j->progress, on_effect, &e, NULL) != 0)
-		e.running = e.queued = -1;
-	if (is_unload)
-		snprintf(to, size, "%s will not be served any more", name);
-	else
-		snprintf(to, size, "The daemon will end");
-	if (e.running >= 0)
-		snprintf(to + strlen(to), size - strlen(to),
-		    " (%lld running, %lld waiting requests %s).", e.running,
-		    e.queued, has_word(j, "--now") ? "are cut off" :
-		    "finish first");
-	else
-		snprintf(to + strlen(to), size - strlen(to), ".");
+	for (size_t i = 0; i < N_ELEMENTS(lists); i++)
+		if (needs & (1u << i))
+			rows[i] = get_facts(j, lists[i]);
+	f = (struct facts){ json_array_get(rows[0], 0), rows[1], rows[2],
+	    rows[3], rows[4] };
+	effect_say(&f, j->cmd, j->words + j->n_own, j->n_words - j->n_own,
+	    out);
+	for (size_t i = 0; i < N_ELEMENTS(lists); i++)
+		json_decref(rows[i]);
 }
 
 static int
 ask_first(struct job *j, struct cause *cause)
 {
-	char effect[512];
+	struct buf effect;
 	int r;
 
 	if (!confirm_is_needed(j->ctl, j->cmd))
 		return 0;
 	if ((r = confirm_check(j->ctl, j->cmd, cause)) != 0)
 		return r;
-	say_effect(j, effect, sizeof(effect));
-	return confirm_ask(j->cmd, effect, cause);
+	buf_init(&effect, SIZE_MAX / 2);
+	say_effect(j, &effect);
+	r = confirm_ask(j->cmd, buf_cstr(&effect), cause);
+	buf_fini(&effect);
+	return r;
 }
 
 static int

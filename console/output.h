@@ -68,6 +68,8 @@ void	 output_init(struct output *o, const struct ctl *ctl,
 	    const struct command *cmd, enum output_shape shape);
 void	 output_fini(struct output *o);
 
+/* What a command answers with, --follow left aside. */
+enum output_shape view_shape(enum command_id id);
 /* The columns of a command's list; NULL when they come with the rows. */
 const struct column *view_columns(enum command_id id, size_t *n);
 /* The cell of a column for row, appended to out; "-" when it is not there. */

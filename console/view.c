@@ -103,6 +103,26 @@ static const struct column config_view[] = {
 	{ "what", "WHAT", FORM_TEXT, 30 },
 };
 
+enum output_shape
+view_shape(enum command_id id)
+{
+	switch (id) {
+	case CMD_ID_SHOW_MODELS:
+	case CMD_ID_SHOW_VARIANTS:
+	case CMD_ID_SHOW_WORKERS:
+	case CMD_ID_SHOW_REQUESTS:
+	case CMD_ID_SHOW_KERNELS:
+	case CMD_ID_SHOW_EVENTS:
+	case CMD_ID_SQL:
+	case CMD_ID_LOG:
+		return OUTPUT_LIST;
+	case CMD_ID_SHOW_CONFIG:
+		return OUTPUT_TREE;
+	default:
+		return OUTPUT_OBJECT;
+	}
+}
+
 #define VIEW(v) (*n = N_ELEMENTS(v), v)
 
 const struct column *

@@ -70,7 +70,8 @@ size_t	 list_subjects(const struct list *l, const json_t **out, size_t max);
 bool	 list_act(struct list *l, enum action act);
 /* Titles and rows; `empty` says why there are none. */
 void	 list_draw(struct list *l, const struct area *a, const char *empty);
-/* The row at line y of the last drawing; -1. */
+/* The row at line y of the area that the view drew on; -1. */
 int	 list_row_at(const struct list *l, int y);
+void	 list_select(struct list *l, size_t row);
 
 #endif

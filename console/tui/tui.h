@@ -12,6 +12,7 @@
 #include "console/tui/store.h"
 #include "console/tui/canvas.h"
 #include "console/tui/keys.h"
+#include "console/tui/prompt.h"
 #include "console/tui/view.h"
 
 /* What the screen asks of the one that runs it. */
@@ -23,7 +24,7 @@ struct tui_host {
 		    size_t n);
 	/* Abandon it. */
 	void	(*forget)(void *arg, unsigned ticket);
-	/* Subscribe with this interval from now on. */
+	/* Subscribe with this interval from now on; 0: end that. */
 	void	(*interval)(void *arg, unsigned interval_ms);
 	/* Deliver rows of the log by tui_log_line, or stop that. */
 	void	(*follow_log)(void *arg, bool on);
@@ -38,22 +39,26 @@ struct tui_options {
 	bool	 ascii;
 	bool	 readonly;	/* no action that changes anything */
 	const char *where;	/* the daemon's socket, for the title */
+	prompt_complete_fn complete;	/* of the command line, arg: the tui;
+					 * or NULL */
 };
 
 struct tui	*tui_new(const struct tui_host *host,
 		    const struct tui_options *options);
 void		 tui_free(struct tui *t);
 
-void		 tui_key(struct tui *t, int key, uint64_t now_ns);
-/* A press (or wheel: K_UP, K_DOWN) at a cell. */
-void		 tui_mouse(struct tui *t, int y, int x, int key,
-		    uint64_t now_ns);
+void		 tui_key(struct tui *t, int key);
+/* A press (K_ENTER) or the wheel (K_UP, K_DOWN) at a cell of the canvas drawn
+ * last. */
+void		 tui_mouse(struct tui *t, int y, int x, int key);
 void		 tui_snapshot(struct tui *t, struct slice line,
 		    uint64_t now_ns);
 void		 tui_log_line(struct tui *t, struct slice line);
 /* The subscription is gone; it is tried again in retry_ms. */
 void		 tui_lost(struct tui *t, const struct cause *why,
-		    uint64_t retry_ms);
+		    uint64_t now_ns, uint64_t retry_ms);
+/* How often snapshots are wanted; 0 while paused. */
+unsigned	 tui_interval_ms(const struct tui *t);
 void		 tui_answer_line(struct tui *t, unsigned ticket,
 		    struct slice line);
 void		 tui_answer_end(struct tui *t, unsigned ticket, int code,
@@ -69,7 +74,8 @@ const struct store *tui_store(const struct tui *t);
 /* The line above the keys, until the next key. */
 void		 tui_say(struct tui *t, enum role role, const char *fmt, ...)
 		    BM_PRINTF(3, 4);
-/* A line of input on the bottom; done gets NULL when given up. */
+/* A line of input on the bottom; done gets NULL when given up, and must not
+ * keep the text. */
 void		 tui_ask(struct tui *t, const char *prompt, const char *initial,
 		    void (*done)(struct tui *t, const char *text));
 

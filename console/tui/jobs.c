@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commands under way.  What an action runs is reported in the message line,
+ * all of one confirmation together; what was typed behind ":" answers in the
+ * pager when it has anything to say.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "console/output.h"
+#include "console/tui/tui_impl.h"
+
+#define ANSWER_MAX	((size_t)64 << 20)
+
+/* ---- begin ---- */
+
+static struct tui_job *
+begin(struct tui *t, const char *line, const struct command *cmd)
+{
+	struct tui_job *j = xcalloc(1, sizeof(*j));
+
+	j->ticket = ++t->last_ticket;
+	j->line = xstrdup(line);
+	j->cmd = cmd;
+	buf_init(&j->answer, ANSWER_MAX);
+	TAILQ_INSERT_TAIL(&t->jobs, j, entry);
+	return j;
+}
+
+static void
+end(struct tui *t, struct tui_job *j)
+{
+	TAILQ_REMOVE(&t->jobs, j, entry);
+	buf_fini(&j->answer);
+	free(j->line);
+	free(j);
+}
+
+/* A path of `load` is one of the console's machine and directory. */
+static void
+make_absolute(const struct command *cmd, struct words_list *w, size_t used)
+{
+	char *path;
+
+	if (cmd->id != CMD_ID_LOAD || w->n < used + 2 ||
+	    (path = realpath(w->w[used + 1], NULL)) == NULL)
+		return;
+	free(w->w[used + 1]);
+	w->w[used + 1] = path;
+}
+
+/* Start a line; NULL with a message when it is none of the daemon's. */
+static struct tui_job *
+start(struct tui *t, const char *line, struct cause *cause)
+{
+	const struct command *cmd;
+	struct words_list w;
+	struct tui_job *j = NULL;
+	size_t used;
+
+	if (words_split(slice_of(line), &w, cause) != 0)
+		return NULL;
+	if (command_find((const char *const *)w.w, w.n, &cmd, &used,
+	    cause) == 0) {
+		make_absolute(cmd, &w, used);
+		j = begin(t, line, cmd);
+		t->host.run(t->host.arg, j->ticket,
+		    (const char *const *)w.w, w.n);
+	}
+	words_free(&w);
+	return j;
+}
+
+void
+jobs_run(struct tui *t, char *const *lines, size_t n)
+{
+	struct cause cause = { 0 };
+
+	t->batch = (struct tui_batch){ .n = n };
+	tui_say(t, ROLE_TEXT, "%s%s ...", lines[0], n > 1 ? " and more" : "");
+	for (size_t i = 0; i < n; i++) {
+		if (start(t, lines[i], &cause) != NULL)
+			continue;
+		t->batch.n--;
+		tui_say(t, ROLE_BAD, "%s", cause.text);
+	}
+}
+
+void
+jobs_get_config(struct tui *t)
+{
+	struct cause cause = { 0 };
+	struct tui_job *j = start(t, "show config", &cause);
+
+	if (j != NULL) {
+		j->is_config = true;
+		store_begin_config(&t->store);
+	}
+}
+
+/* ---- what is typed ---- */
+
+static bool
+is_word(const struct words_list *w, const char *a, const char *b)
+{
+	return w->n == 1 && (strcmp(w->w[0], a) == 0 ||
+	    strcmp(w->w[0], b) == 0);
+}
+
+/* log --follow never ends, and the screen follows anyway. */
+static bool
+never_ends(const struct command *cmd, const struct words_list *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (strcmp(w->w[i], "--follow") == 0)
+			return true;
+	return cmd->where != CMD_GATE && cmd->where != CMD_MASTER &&
+	    cmd->where != CMD_REQLOG;
+}
+
+static void
+run_command(struct tui *t, const char *line, const struct words_list *w)
+{
+	const struct command *cmd;
+	struct cause cause = { 0 };
+	struct tui_job *j;
+	size_t used;
+
+	if (command_find((const char *const *)w->w, w->n, &cmd, &used,
+	    &cause) != 0) {
+		tui_say(t, ROLE_BAD, "%s", cause.text);
+	} else if (never_ends(cmd, w) || cmd->id == CMD_ID_WATCH) {
+		t->host.shell_out(t->host.arg, line);
+	} else if (cmd->risk >= 1) {
+		char *lines[1] = { (char *)line };
+
+		act_propose(t, cmd->words, lines, 1, false);
+	} else if ((j = start(t, line, &cause)) == NULL) {
+		tui_say(t, ROLE_BAD, "%s", cause.text);
+	} else {
+		j->is_shown = true;
+		tui_say(t, ROLE_TEXT, "%s ...", line);
+	}
+}
+
+void
+jobs_command(struct tui *t, const char *line)
+{
+	struct words_list w;
+	struct cause cause = { 0 };
+
+	if (words_split(slice_of(line), &w, &cause) != 0) {
+		tui_say(t, ROLE_BAD, "%s", cause.text);
+		return;
+	}
+	if (is_word(&w, "q", "quit"))
+		t->host.quit(t->host.arg);
+	else if (w.n > 0)
+		run_command(t, line, &w);
+	words_free(&w);
+}
+
+/* ---- answers ---- */
+
+static struct tui_job *
+find(struct tui *t, unsigned ticket)
+{
+	struct tui_job *j;
+
+	TAILQ_FOREACH(j, &t->jobs, entry)
+		if (j->ticket == ticket)
+			return j;
+	return NULL;
+}
+
+void
+tui_answer_line(struct tui *t, unsigned ticket, struct slice line)
+{
+	struct tui_job *j = find(t, ticket);
+
+	if (j == NULL)
+		return;
+	if (j->is_config) {
+		store_take_config(&t->store, line);
+	} else if (j->is_shown) {
+		buf_put(&j->answer, line.p, line.n);
+		buf_put_u8(&j->answer, '\n');
+	} else {
+		/* Of an action the last line is the one that counts. */
+		buf_clear(&j->answer);
+		buf_put(&j->answer, line.p, line.n);
+	}
+}
+
+/* The lines as the shell would print them. */
+static void
+print_rows(struct output *o, struct slice lines)
+{
+	o->ops->begin(o);
+	while (lines.n > 0) {
+		const char *nl = memchr(lines.p, '\n', lines.n);
+		size_t n = nl != NULL ? (size_t)(nl - lines.p) : lines.n;
+		json_t *row = json_loadb(lines.p, n, JSON_ALLOW_NUL, NULL);
+
+		if (json_is_object(row))
+			o->ops->row(o, row, (struct slice){ lines.p, n });
+		json_decref(row);
+		n += nl != NULL;
+		lines.p += n;
+		lines.n -= n;
+	}
+	o->ops->end(o);
+}
+
+static void
+show_answer(struct tui *t, const struct tui_job *j)
+{
+	static const struct ctl plain = { .color = COLOR_NEVER,
+	    .headers = true };
+	struct output o;
+	char *text = NULL;
+	size_t n = 0;
+
+	output_init(&o, &plain, j->cmd, view_shape(j->cmd->id));
+	o.table.max_width = 0;
+	if ((o.to = open_memstream(&text, &n)) == NULL)
+		abort();
+	print_rows(&o, (struct slice){ (const char *)j->answer.data,
+	    j->answer.len });
+	fclose(o.to);
+	if (n > 0)
+		pager_open(&t->pager, j->line, (struct slice){ text, n });
+	tui_say(t, ROLE_GOOD, "%s: done", j->line);
+	output_fini(&o);
+	free(text);
+}
+
+/* {"message":"..."} of an action; "" when it says nothing. */
+static void
+message_of(const struct tui_job *j, char *to, size_t size)
+{
+	json_t *row = j->answer.len == 0 ? NULL : json_loadb((const char *)
+	    j->answer.data, j->answer.len, JSON_ALLOW_NUL, NULL);
+	const char *s = json_string_value(json_object_get(row, "message"));
+
+	snprintf(to, size, "%s", s != NULL ? s : "");
+	json_decref(row);
+}
+
+/* One of a batch has ended; say it when it was the last. */
+static void
+count_in(struct tui *t, const struct tui_job *j, int code, const char *text)
+{
+	struct tui_batch *b = &t->batch;
+	char message[256];
+
+	b->n_done++;
+	if (code != 0 && b->n_failed++ == 0)
+		snprintf(b->failure, sizeof(b->failure), "%s: %s", j->line,
+		    text != NULL && text[0] != '\0' ? text : err_text(code));
+	if (b->n_done < b->n)
+		return;
+	message_of(j, message, sizeof(message));
+	if (b->n_failed > 0 && b->n == 1)
+		tui_say(t, ROLE_BAD, "%s", b->failure);
+	else if (b->n_failed > 0)
+		tui_say(t, ROLE_BAD, "%zu of %zu failed: %s", b->n_failed,
+		    b->n, b->failure);
+	else if (b->n == 1)
+		tui_say(t, ROLE_GOOD, "%s: %s", j->line, message[0] != '\0' ?
+		    message : "done");
+	else
+		tui_say(t, ROLE_GOOD, "%zu done", b->n);
+}
+
+void
+tui_answer_end(struct tui *t, unsigned ticket, int code, const char *text)
+{
+	struct tui_job *j = find(t, ticket);
+
+	if (j == NULL)
+		return;
+	if (!j->is_shown && !j->is_config)
+		count_in(t, j, code, text);
+	else if (code != 0)
+		tui_say(t, ROLE_BAD, "%s: %s", j->line, text != NULL &&
+		    text[0] != '\0' ? text : err_text(code));
+	else if (j->is_shown)
+		show_answer(t, j);
+	if (j->is_config)
+		tui_update(t);
+	if (j->cmd->id == CMD_ID_RELOAD && code == 0)
+		jobs_get_config(t);
+	end(t, j);
+	t->is_dirty = true;
+}
+
+void
+jobs_fini(struct tui *t)
+{
+	struct tui_job *j;
+
+	while ((j = TAILQ_FIRST(&t->jobs)) != NULL) {
+		t->host.forget(t->host.arg, j->ticket);
+		end(t, j);
+	}
+}
