@@ -158,6 +158,10 @@ args_take_common(struct ctl *ctl, const char **w, size_t *n,
 			ctl->quiet = true;
 		else if (strcmp(w[i], "--headers") == 0)
 			ctl->headers = true;
+		else if (strcmp(w[i], "--readonly") == 0)
+			ctl->readonly = true;
+		else if (strcmp(w[i], "--ascii") == 0)
+			ctl->ascii = true;
 		else if ((r = take_valued(ctl, w, *n, &i, cause)) < 0)
 			return r;
 		else if (r == 0)

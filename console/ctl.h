@@ -25,6 +25,10 @@ struct ctl {
 	bool		 quiet;		/* no progress, no hints */
 	bool		 headers;	/* column titles even into a pipe */
 	bool		 from_stdin;	/* the commands come from stdin */
+	bool		 interactive;	/* they are typed: may be short */
+	bool		 keep_going;	/* from stdin: past one that fails */
+	bool		 readonly;	/* refuse risk 1 and more */
+	bool		 ascii;		/* of the screen */
 	enum ctl_color	 color;
 	bool		 has_timeout;
 	uint64_t	 timeout_ms;	/* 0: none */
@@ -47,6 +51,9 @@ int	 do_quantize(const struct ctl *ctl, const struct command *cmd,
 int	 do_tokenize(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
 int	 do_detokenize(const struct ctl *ctl, const struct command *cmd,
+	    const char *const *args, size_t n_args);
+
+int	 do_shell(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
 
 /* Tell the failure, on stderr and with --json as {"error":...} on stdout;

@@ -510,6 +510,7 @@ run(struct admin *a)
 		begin_query(a);
 		break;
 	case CMD_OFFLINE:
+	case CMD_CONSOLE:
 		finish(a, BM_EUSAGE, "this command needs no daemon: say it to "
 		    "bigmodelctl");
 		break;

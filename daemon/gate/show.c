@@ -461,7 +461,8 @@ show_commands(struct buf *out)
 	for (size_t i = 0; i < CMD_N; i++) {
 		json_t *o;
 
-		if (commands[i].where == CMD_OFFLINE)
+		if (commands[i].where == CMD_OFFLINE ||
+		    commands[i].where == CMD_CONSOLE)
 			continue;
 		o = json_object();
 		show_set_str(o, "words", commands[i].words);

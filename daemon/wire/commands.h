@@ -9,7 +9,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum command_where { CMD_GATE, CMD_MASTER, CMD_REQLOG, CMD_OFFLINE };
+enum command_where { CMD_GATE, CMD_MASTER, CMD_REQLOG, CMD_OFFLINE,
+    CMD_CONSOLE };
 
 enum command_id {
 #define CMD(sym, words, args, least, most, where, risk, help) CMD_ID_##sym,

@@ -30,7 +30,10 @@ in_page "every key" man/bigmodeld.conf.5 "$(sed -n \
     s/^K[MT](\([a-z_]*\),.*/\1/p' daemon/wire/conf.def | sort -u)"
 in_page "every option" man/bigmodeld.8 \
     "$(sed -n "$option" daemon/master/options.c)"
-in_page "every option" man/bigmodelctl.1 \
-    "$(cat console/*.c | sed -n "$option")"
+in_page "every option" man/bigmodelctl.1 "$(sed -n \
+    's/^OPTION([A-Z_]*, "\([a-z-]*\)".*/-\1/p' console/options.def)"
+in_page "every tensor type" console/words.c "$(sed -n \
+    's/^T([A-Z0-9_]*,[[:space:]]*[0-9]*,[[:space:]]*\("[A-Z0-9_]*"\).*/\1/p' \
+    kernels/types.def)"
 echo "1..$n"
 exit $bad

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BM_CONSOLE_LINE_H
+#define BM_CONSOLE_LINE_H
+
+/* Editing a line on the terminal: GNU readline behind four functions. */
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/* The history that shells share: $XDG_STATE_HOME/bigmodelctl/history. */
+#define LINE_HISTORY_MAX 1000
+
+/* Begin to edit; with keeps_history lines are read from and added to the
+ * history file, else they are remembered until line_end only. */
+void	 line_begin(bool keeps_history);
+enum line_end_by { LINE_ENTERED, LINE_INTERRUPTED, LINE_ENDED };
+/* A line without its end, to free; NULL unless LINE_ENTERED. */
+char	*line_read(const char *prompt, enum line_end_by *by);
+/* Remember a line: not what begins with a blank, nor twice the same. */
+void	 line_remember(const char *line);
+void	 line_end(void);
+
+#endif
