@@ -282,7 +282,7 @@ tui_mouse(struct tui *t, int y, int x, int key)
 	} else if (y == 1) {
 		press_tab(t, x);
 	} else if (l != NULL && t->pager.title == NULL &&
-	    (row = list_row_at(l, y - 2)) >= 0) {
+	    (row = list_row_at(l, y)) >= 0) {
 		list_select(l, (size_t)row);
 		t->is_dirty = true;
 	}

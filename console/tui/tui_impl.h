@@ -74,7 +74,6 @@ struct tui {
 };
 
 /* ---- tui.c ---- */
-struct view	*tui_view(struct tui *t);
 void		 tui_update(struct tui *t);
 void		 tui_close_prompt(struct tui *t);
 
