@@ -294,7 +294,9 @@ figures_draw(void **state)
 	assert_int_equal(in.h, 1);
 	assert_int_equal(in.w, 7);
 	area_puts(&in, 0, 0, ROLE_TEXT, "inside too long");
-	assert_dump(LOOKS_NONE, "┌─ ab ──┐\n│inside │\n└───────┘\n");
+	assert_dump(LOOKS_NONE, "┌─ ab ──┐\n"
+	    "│inside │\n"
+	    "└───────┘\n");
 }
 
 static void
