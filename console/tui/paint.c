@@ -444,7 +444,7 @@ mouse(void)
 	in.y = e.y;
 	in.x = e.x;
 	in.key = e.bstate & BUTTON4_PRESSED ? K_UP :
-	    e.bstate & BUTTON5_PRESSED ? K_DOWN : K_MOUSE;
+	    e.bstate & BUTTON5_PRESSED ? K_DOWN : K_ENTER;
 	return in;
 }
 

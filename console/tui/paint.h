@@ -36,7 +36,7 @@ void	 paint_show(const struct canvas *c);
 
 struct paint_input {
 	int	 key;		/* keys.h; K_NONE: nothing more for now */
-	bool	 is_mouse;	/* at y, x: K_MOUSE a press, K_UP the wheel */
+	bool	 is_mouse;	/* at y, x: K_ENTER a press, K_UP the wheel */
 	int	 y, x;
 };
 struct paint_input paint_key(void);

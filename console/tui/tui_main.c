@@ -34,7 +34,6 @@
 #define RETRY_MAX_S	5.0
 #define LOG_RETRY_S	2.0
 #define SILENCE_MIN_MS	10000	/* of a subscription, and 5 intervals */
-#define INTERVAL_MS	1000	/* until the screen asks for another */
 
 extern char **environ;
 
@@ -150,7 +149,8 @@ on_watch_end(void *arg, struct link *l, const struct cause *cause)
 		client_lost(&why);
 	link_free(l);
 	t->watch = NULL;
-	tui_lost(t->tui, &why, (uint64_t)(t->retry_s * 1000));
+	tui_lost(t->tui, &why, clock_now_ns(),
+	    (uint64_t)(t->retry_s * 1000));
 	ev_timer_set(&t->retry, t->retry_s, 0);
 	ev_timer_start(t->loop, &t->retry);
 	t->retry_s = MEM_MIN(t->retry_s * 2, RETRY_MAX_S);
@@ -458,14 +458,12 @@ on_keys(struct ev_loop *loop, struct ev_io *w, int events)
 	struct paint_input in;
 
 	while ((in = paint_key()).key != K_NONE) {
-		uint64_t now = clock_now_ns();
-
 		if (in.is_mouse)
-			tui_mouse(t->tui, in.y, in.x, in.key, now);
+			tui_mouse(t->tui, in.y, in.x, in.key);
 		else if (in.key == K_CTRL('Z'))
 			suspend(t);
 		else
-			tui_key(t->tui, in.key, now);
+			tui_key(t->tui, in.key);
 	}
 	if (is_hung_up(STDIN_FILENO)) {
 		t->signal = SIGHUP;
@@ -522,8 +520,8 @@ start_screen(struct top *t)
 	    .readonly = t->ctl->readonly, .where = t->socket };
 
 	t->retry_s = RETRY_MIN_S;
-	t->interval_ms = INTERVAL_MS;
 	t->tui = tui_new(&host, &options);
+	t->interval_ms = tui_interval_ms(t->tui);
 	start_timers(t);
 	subscribe(t);
 	take_size(t);
