@@ -46,7 +46,8 @@ struct engine_conf {
 
 int	 engine_new(const struct engine_conf *conf, struct engine **out,
 	    struct cause *cause) BM_MUST_CHECK;
-/* Compute a fixed prompt: are the logits numbers?  Before the first run. */
+/* Compute a fixed prompt: are the logits numbers, and how long do steps take?
+ * Before the first run. */
 int	 engine_probe(struct engine *e, struct cause *cause) BM_MUST_CHECK;
 void	 engine_free(struct engine **e);
 

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The time of a step is taken as linear in its work, which it is near the work
- * that steps have at present; the costs follow it.  Each observation moves
- * them in proportion to how unsure they are (a Kalman filter with a diagonal
- * covariance), relative to the step's time, since noise is.  A step can't be
- * faster than its work, so a time below the estimate is believed; one above
- * may be a neighbour's doing and counts as twice the estimate at most.
+ * that steps have at present.  The costs are the state of a Kalman filter (R.
+ * E. Kalman, "A New Approach to Linear Filtering and Prediction Problems",
+ * 1960), which each step observes in sum, relative to its time, since noise
+ * is.  The covariance tells what made a step long: a new prompt reaches back
+ * a little where the last one did far, and its rows cost what they did.  A
+ * step can't be faster than its work, so a time below the estimate is
+ * believed; one above may be a neighbour's doing and counts as twice the
+ * estimate at most.
  *
  * How far steps go beyond their estimates is the margin: the quantile that all
- * but one in MARGIN_ODDS stay below.
+ * but one in MARGIN_ODDS stay below.  Only those near the bound teach it; what
+ * disturbs a short one would be a smaller part of them.
  */
 #include "config.h"
 
@@ -31,15 +35,16 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
 #define DRIFT_LEAST	0.05
 #define SURPRISE_MAX	2.0
 
-#define MARGIN_FIRST	0.10
-#define MARGIN_LEAST	0.05
-#define MARGIN_MOST	1.0
-#define MARGIN_STEP	0.05
-#define MARGIN_ODDS	50
+#define MARGIN_FIRST	0.08
+#define MARGIN_LEAST	0.03
+#define MARGIN_MOST	0.5
+#define MARGIN_STEP	0.03
+#define MARGIN_ODDS	100
+#define MARGIN_NEAR	2	/* one part in so many of the bound */
 /* A step grows by one part in so many of what was ever measured: a few rows
  * may cost next to nothing where reading the weights takes longer, more rows
  * do not. */
-#define GROWTH		2
+#define GROWTH		4
 
 void
 plan_init(struct plan *p, double max_gap_ms)
@@ -49,7 +54,7 @@ plan_init(struct plan *p, double max_gap_ms)
 	p->margin = MARGIN_FIRST;
 	for (int i = 0; i < PLAN_N_TERMS; i++) {
 		p->cost_ms[i] = first_ms[i];
-		p->var[i] = pow(first_ms[i] * FIRST_DOUBT, 2);
+		p->cov[i][i] = pow(first_ms[i] * FIRST_DOUBT, 2);
 	}
 }
 
@@ -102,7 +107,8 @@ set_scale(struct plan *p, double scale)
 {
 	for (int i = 0; i < PLAN_N_TERMS; i++) {
 		p->cost_ms[i] *= scale;
-		p->var[i] *= scale * scale;
+		for (int j = 0; j < PLAN_N_TERMS; j++)
+			p->cov[i][j] *= scale * scale;
 	}
 }
 
@@ -116,26 +122,47 @@ follow_margin(struct plan *p, double over)
 	p->margin = MEM_MAX(MEM_MIN(p->margin, MARGIN_MOST), MARGIN_LEAST);
 }
 
+/*
+ * Costs drift while steps come that show them.  What was not seen for long is
+ * as unsure as large, and no more: the row and column of such a cost shrink,
+ * which leaves a covariance one.
+ */
+static void
+drift(struct plan *p, const double x[PLAN_N_TERMS])
+{
+	for (int i = 0; i < PLAN_N_TERMS; i++) {
+		double most, shrink;
+
+		if (!(x[i] > 0))
+			continue;
+		most = MEM_MAX(p->cost_ms[i], DRIFT_LEAST / x[i]);
+		p->cov[i][i] += DRIFT * most * DRIFT * most;
+		shrink = most / sqrt(p->cov[i][i]);
+		for (int j = 0; j < PLAN_N_TERMS && shrink < 1; j++) {
+			p->cov[i][j] *= shrink;
+			p->cov[j][i] *= shrink;
+		}
+	}
+}
+
 /* x relative to the step, which was off its estimate by the part `off`. */
 static void
 correct(struct plan *p, const double x[PLAN_N_TERMS], double off)
 {
-	double sum = NOISE * NOISE;
+	double cov_x[PLAN_N_TERMS] = { 0 }, var = NOISE * NOISE;
 
-	for (int i = 0; i < PLAN_N_TERMS; i++)
-		sum += p->var[i] * x[i] * x[i];
 	for (int i = 0; i < PLAN_N_TERMS; i++) {
-		double gain = p->var[i] * x[i] / sum, drift, most;
-
-		if (!(x[i] > 0))
-			continue;
-		p->cost_ms[i] = MEM_MAX(p->cost_ms[i] + gain * off, 0.0);
-		/* What was not seen for long is as unsure as large. */
-		most = MEM_MAX(p->cost_ms[i], DRIFT_LEAST / x[i]);
-		drift = DRIFT * most;
-		p->var[i] = MEM_MIN(p->var[i] * (1 - gain * x[i]) +
-		    drift * drift, most * most);
+		for (int j = 0; j < PLAN_N_TERMS; j++)
+			cov_x[i] += p->cov[i][j] * x[j];
+		var += x[i] * cov_x[i];
 	}
+	for (int i = 0; i < PLAN_N_TERMS; i++) {
+		p->cost_ms[i] = MEM_MAX(p->cost_ms[i] + cov_x[i] / var * off,
+		    0.0);
+		for (int j = 0; j < PLAN_N_TERMS; j++)
+			p->cov[i][j] -= cov_x[i] * cov_x[j] / var;
+	}
+	drift(p, x);
 }
 
 void
@@ -150,7 +177,7 @@ plan_observe(struct plan *p, const struct plan_work *w, double ms)
 		set_scale(p, ms / estimate);
 		return;
 	}
-	if (w->n_decode > 0)
+	if (w->n_decode > 0 && estimate > p->max_gap_ms / MARGIN_NEAR)
 		follow_margin(p, ms / estimate - 1);
 	ms = MEM_MIN(ms, SURPRISE_MAX * estimate);
 	if (!(ms > 0))

@@ -17,9 +17,9 @@
 /* Rows of prompts in a step: at most, and what prompts get in any case. */
 #define PLAN_ROWS_MAX	512
 #define PLAN_ROWS_LEAST	8
-/* Rows of a step are a multiple of this where there is a choice: kernels take
- * that many columns at a time, or a divisor of it. */
-#define PLAN_TILE	8
+/* Rows of a step are a multiple of this where there is a choice: kernels share
+ * what they load among the columns of a tile, and make tiles even. */
+#define PLAN_TILE	2
 #define PLAN_DRAFT_MAX	8	/* guessed tokens of one stream in a step */
 
 /* What a step computes.  The reach of a row is the number of positions that it
@@ -38,7 +38,7 @@ enum plan_term { PLAN_STEP, PLAN_DECODE, PLAN_DECODE_REACH, PLAN_PROMPT,
 struct plan {
 	double		 max_gap_ms;
 	double		 cost_ms[PLAN_N_TERMS];
-	double		 var[PLAN_N_TERMS];	/* how unsure, ms^2 */
+	double		 cov[PLAN_N_TERMS][PLAN_N_TERMS]; /* of their errors */
 	double		 margin;	/* part that steps may take longer */
 	size_t		 n_steps;	/* observed */
 	size_t		 most_rows;	/* of a step observed */

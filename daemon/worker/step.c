@@ -28,9 +28,9 @@
 
 /* A row for each run that generates; how long one of them waited, in ms. */
 static double
-plan_generating(struct engine *e)
+plan_generating(struct engine *e, uint64_t now)
 {
-	uint64_t now = engine_now_ns(e), oldest = now;
+	uint64_t oldest = now;
 	struct run *r;
 
 	e->work = (struct plan_work){ 0 };
@@ -47,9 +47,8 @@ plan_generating(struct engine *e)
 }
 
 static void
-plan_waiting(struct engine *e, double late_ms)
+plan_waiting(struct engine *e, uint64_t now, double late_ms)
 {
-	uint64_t now = engine_now_ns(e);
 	size_t n = 0;
 	struct run *r;
 
@@ -130,12 +129,12 @@ count_work(struct engine *e)
 
 /* Decide how many rows each active run has, and reserve their pages. */
 static void
-make_plan(struct engine *e)
+make_plan(struct engine *e, uint64_t now)
 {
-	double late_ms = plan_generating(e);
+	double late_ms = plan_generating(e, now);
 	struct run *r;
 
-	plan_waiting(e, late_ms);
+	plan_waiting(e, now, late_ms);
 	TAILQ_FOREACH(r, &e->active, entry)
 		if (r->n_planned > 0 && !engine_make_room(e, r))
 			break;		/* it was the last of the list */
@@ -246,13 +245,13 @@ deliver_one(struct engine *e, struct run *r, const struct run_choice *c)
 }
 
 static void
-deliver(struct engine *e, struct run *r)
+deliver(struct engine *e, struct run *r, uint64_t now)
 {
 	size_t n = r->n_right + 1;
 
 	if (r->first_ns == 0)
 		r->first_ns = clock_now_ns();
-	r->last_ns = engine_now_ns(e);
+	r->last_ns = now;
 	for (size_t i = 0; i < n; i++)
 		if (!deliver_one(e, r, &r->choices[i]))
 			return;
@@ -281,16 +280,26 @@ note_step(struct engine *e)
 		abort();
 }
 
+/* What the step took, for the plans to come and whoever wonders about them. */
+static void
+observe(struct engine *e, double ms)
+{
+	log_debug("step decode=%zu prompt=%zu ms=%.2f estimate_ms=%.2f "
+	    "margin=%.2f", e->work.n_decode, e->work.n_prompt, ms,
+	    plan_estimate_ms(&e->plan, &e->work), e->plan.margin);
+	plan_observe(&e->plan, &e->work, ms);
+}
+
 void
 engine_step(struct engine *e)
 {
 	struct batch b = { e->rows, 0 };
-	uint64_t start;
+	uint64_t start, now;
 	struct run *r;
 
 	engine_admit(e);
 	start = engine_now_ns(e);
-	make_plan(e);
+	make_plan(e, start);
 	e->n_outs = 0;
 	TAILQ_FOREACH(r, &e->active, entry) {
 		r->n_right = 0;
@@ -306,10 +315,10 @@ engine_step(struct engine *e)
 		if (e->outs[i].at == 0)
 			verify(e, e->outs[i].run);
 	share_prefixes(e);
+	now = engine_now_ns(e);
 	for (size_t i = 0; i < e->n_outs; i++)
 		if (e->outs[i].at == 0)
-			deliver(e, e->outs[i].run);
+			deliver(e, e->outs[i].run, now);
 	crash_note_step(e->conf.pulse, NULL, 0);
-	plan_observe(&e->plan, &e->work,
-	    clock_ms_between(start, engine_now_ns(e)));
+	observe(e, clock_ms_between(start, engine_now_ns(e)));
 }

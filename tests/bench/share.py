@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What the way over HTTP costs, beside the same model without it:
+
+    tests/bench/share.py [--rounds N] PREFIX MODEL [SMALL_MODEL]
+
+PREFIX is an installed tree (make install prefix=...).  Tokens a second of 16
+streams while all of them run, and of the offline bench with as many sequences
+of the same length, in turns, since the machine's speed is not constant; the
+median of the rounds and of their ratios.  Then, with a model that takes next
+to no time itself, how much later a client has the first token than the worker
+that makes it: connection, HTTP, queue and channel, both ways, and the choice
+of the token.  Figures only; nothing passes or fails.
+"""
+import os
+import statistics
+import sys
+import time
+
+args = sys.argv[1:]
+ROUNDS = int(args.pop(1)) if args[0] == "--rounds" else 3
+args = [a for a in args if a != "--rounds"]
+prefix, model = os.path.abspath(args[0]), os.path.abspath(args[1])
+small = os.path.abspath(args[2]) if len(args) > 2 else None
+os.environ["BM_STAGE"] = prefix
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from bm import *
+from clients import *
+
+N_STREAMS = 16
+N_TOKENS = 64
+N_FIRST = 300
+THREADS = len(os.sched_getaffinity(0))
+
+
+def daemon(path):
+    return Daemon('listen { http = "127.0.0.1:0" }\nmodel bench { path = "%s" parallel = %d threads = %d speculate = no }'
+                  % (path, N_STREAMS, THREADS))
+
+
+def over_http(d):
+    """Tokens a second from when all streams have begun until the first ends."""
+    clients = together(d.port, [{"prompt": f"{i}", "max_tokens": N_TOKENS, "ignore_eos": True, "temperature": 0.8,
+                                 "seed": i} for i in range(N_STREAMS)])
+    begin = max(c.seen[0] for c in clients)
+    # Some tokens release no text, hence no event; all end after N_TOKENS.
+    end = min(c.seen[-2] for c in clients)
+    n = sum((len(c.seen) - sum(t <= begin or t > end for t in c.seen)) * N_TOKENS / (len(c.seen) - 1) for c in clients)
+    return n / (end - begin)
+
+
+def offline():
+    got = subprocess.run([CTL, "bench", model, "--json", "--threads", str(THREADS), "--prompt", "16", "--generate",
+                          str(N_TOKENS // 2), "--context", str(N_TOKENS // 4), "--batch", str(N_STREAMS), "--runs", "1"],
+                         capture_output=True, text=True, env=ENV)
+    if got.returncode != 0:
+        raise RuntimeError(got.stderr)
+    return json.loads(got.stdout)["tg_batch"][str(N_STREAMS)]
+
+
+def first_tokens(d):
+    """(median of a client's wait, median of the worker's own part), in ms"""
+    waits = []
+    for i in range(N_FIRST):
+        c, = together(d.port, [{"prompt": "Once", "max_tokens": 1, "temperature": 0}])
+        waits.append((c.seen[0] - c.start) * 1000)
+    wait_until(lambda: d.sql("SELECT count(*) AS n FROM requests")[0]["n"] == N_FIRST)
+    rows = d.sql("SELECT queue_ms, prefill_ms, ttft_ms FROM requests")
+    return [statistics.median(v) for v in (waits, [r["ttft_ms"] for r in rows], [r["prefill_ms"] for r in rows])]
+
+
+d = daemon(model)
+over_http(d)
+pairs = []
+for _ in range(ROUNDS):
+    pairs.append((offline(), over_http(d)))
+    print(f"# offline {pairs[-1][0]:.1f}, over HTTP {pairs[-1][1]:.1f} tokens/s", flush=True)
+level = d.json("show", "workers")[0]["cpu_level"]
+d.stop()
+print(f"{N_STREAMS} streams: offline {statistics.median(p[0] for p in pairs):.1f} tokens/s, over HTTP "
+      f"{statistics.median(p[1] for p in pairs):.1f}, ratio {statistics.median(p[1] / p[0] for p in pairs):.3f}; {level}")
+if small:
+    d = daemon(small)
+    client, gate, worker = first_tokens(d)
+    print(f"first token of a small model: client {client:.3f} ms with the connection, from arrival to departure "
+          f"{gate:.3f} ms, of these the worker {worker:.3f} ms")
+    d.stop()
