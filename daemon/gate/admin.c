@@ -399,23 +399,37 @@ do_wait(struct admin *a)
 
 /* ---- watch ---- */
 
-/* Who reads slowly gets fewer: another one is written only when the last one
- * has been taken. */
+static void
+watch_later(struct admin *a)
+{
+	a->host->later(a, watch_delay_ms(&a->watch, clock_now_ns()));
+}
+
 static void
 on_watch_due(void *arg)
 {
 	struct admin *a = arg;
 
-	if (a->watch.seq > 0 && a->host->is_behind(a))
-		watch_skip(&a->watch);
-	else
-		watch_put(a->gate, &a->watch, &a->out);
+	watch_put(a->gate, &a->watch, &a->out);
 	if (a->is_eof) {
 		finish(a, 0, NULL);
 		return;
 	}
 	a->host->wake(a);
-	a->host->later(a, watch_delay_ms(&a->watch, clock_now_ns()));
+	watch_later(a);
+}
+
+/* Who reads slowly gets fewer: there is another one only when the last one has
+ * been taken. */
+static void
+watch_more(struct admin *a)
+{
+	if (!a->host->is_behind(a)) {
+		watch_join(a->gate, &a->watch);
+		return;
+	}
+	watch_skip(&a->watch);
+	watch_later(a);
 }
 
 /* The whole word must be interval_ms=MS. */
@@ -564,7 +578,7 @@ admin_time(struct admin *a)
 	if (a->cmd->id == CMD_ID_WAIT_READY)
 		wait_more(a);
 	else if (a->cmd->id == CMD_ID_WATCH)
-		watch_join(a->gate, &a->watch);
+		watch_more(a);
 	else if (a->follow != FOLLOW_NO && a->is_eof)
 		finish(a, 0, NULL);
 	else if (a->follow != FOLLOW_NO)

@@ -25,8 +25,7 @@ struct watch_hub;
 /* One who watches; zeros at first but for what the owner sets. */
 struct watch {
 	unsigned	 interval_ms;
-	/* Its snapshot is due: watch_put or watch_skip, now; to join again
-	 * is for later. */
+	/* Its snapshot is due: watch_put, now; to join again is for later. */
 	void		(*due)(void *arg);
 	void		*arg;
 	/* watch.c's own */
@@ -45,7 +44,7 @@ void	 watch_join(struct gate *g, struct watch *w);
 void	 watch_leave(struct gate *g, struct watch *w);
 /* Append the snapshot's line. */
 void	 watch_put(struct gate *g, struct watch *w, struct buf *out);
-/* This one is left out; the next one has its events and history too. */
+/* One is left out; the next one has its events and history too. */
 void	 watch_skip(struct watch *w);
 /* Until the next round of that interval: the same moment for all who have the
  * same interval. */
