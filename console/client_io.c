@@ -69,17 +69,14 @@ connect_failed(const char *path, int error, struct cause *cause)
 	if (error == ENOENT || error == ECONNREFUSED)
 		return cause_set(cause, BM_ENODAEMON,
 		    "no daemon listens on %s", path);
-	if (error == EAGAIN)
-		return cause_set(cause, BM_EOVERLOAD,
-		    "too many wait to be heard on %s", path);
 	if (error == EACCES || error == EPERM)
 		return cause_set(cause, -EACCES, "not allowed to use %s",
 		    path);
 	return cause_set(cause, -error, "%s: %s", path, strerror(error));
 }
 
-int
-client_open(const char *path, int flags, int *out, struct cause *cause)
+static int
+open_socket(const char *path, int *out, struct cause *cause)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd;
@@ -89,8 +86,7 @@ client_open(const char *path, int flags, int *out, struct cause *cause)
 		return cause_set(cause, -ENAMETOOLONG,
 		    "%s: longer than the %zu bytes of a socket's path", path,
 		    sizeof(sa.sun_path) - 1);
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags,
-	    0)) < 0)
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
 		return cause_set(cause, -errno, "socket: %s",
 		    strerror(errno));
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
@@ -109,13 +105,13 @@ client_probe(const char *path)
 	struct cause why;
 	int fd, r;
 
-	if ((r = client_open(path, 0, &fd, &why)) == 0)
+	if ((r = open_socket(path, &fd, &why)) == 0)
 		close(fd);
 	return r;
 }
 
-int
-client_lost(struct cause *cause)
+static int
+lost(struct cause *cause)
 {
 	return cause_set(cause, -ECONNRESET,
 	    "the daemon closed the connection before it had answered");
@@ -176,7 +172,7 @@ read_more(struct client *c, struct cause *cause)
 	if ((got = recv(c->fd, to, READ_BYTES, 0)) > 0)
 		c->in.len += (size_t)got;
 	else if (got == 0 || errno != EINTR)
-		return client_lost(cause);
+		return lost(cause);
 	return 0;
 }
 
@@ -283,7 +279,7 @@ client_run(const char *path, const char *const *words, size_t n,
 	struct client c = { .silence_ms = silence_ms, .progress = progress };
 	int r;
 
-	if ((r = client_open(path, 0, &c.fd, cause)) != 0)
+	if ((r = open_socket(path, &c.fd, cause)) != 0)
 		return r;
 	buf_init(&c.in, LINE_MAX_BYTES);
 	if ((r = send_words(&c, words, n, cause)) == 0)

@@ -17,9 +17,6 @@ typedef void (*client_line_fn)(void *arg, struct slice line);
 /* Where the daemon's admin socket is, by options and environment. */
 int	 client_socket_path(const struct ctl *ctl, char out[PATH_SIZE],
 	    struct cause *cause) BM_MUST_CHECK;
-/* A connection, with flags of socket(2); SOCK_NONBLOCK: never waits. */
-int	 client_open(const char *path, int flags, int *fd,
-	    struct cause *cause) BM_MUST_CHECK;
 /* 0 if somebody listens there, else why not. */
 int	 client_probe(const char *path) BM_MUST_CHECK;
 /*
@@ -35,7 +32,5 @@ int	 client_run(const char *path, const char *const *words, size_t n,
 /* Read the last line of an answer: 1 for any other line, 0 for "ok", else
  * the error's code with its message as the cause. */
 int	 client_parse_end(struct slice line, struct cause *cause);
-/* The sentence for an answer that broke off; -ECONNRESET. */
-int	 client_lost(struct cause *cause);
 
 #endif

@@ -52,9 +52,8 @@ int	 do_tokenize(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
 int	 do_detokenize(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
+
 int	 do_shell(const struct ctl *ctl, const struct command *cmd,
-	    const char *const *args, size_t n_args);
-int	 do_top(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
 
 /* Tell the failure, on stderr and with --json as {"error":...} on stdout;
@@ -62,8 +61,6 @@ int	 do_top(const struct ctl *ctl, const struct command *cmd,
 int	 ctl_fail(const struct ctl *ctl, const struct cause *cause);
 /* The exit code of an error code (err.def, or -errno). */
 int	 ctl_exit_status(int code);
-/* Colours on that descriptor? By the option, else by NO_COLOR and TERM. */
-bool	 ctl_wants_color(const struct ctl *ctl, int fd);
 /* A sentence on stderr, unless -q. */
 void	 ctl_hint(const struct ctl *ctl, const char *fmt, ...)
 	    BM_PRINTF(2, 3);

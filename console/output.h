@@ -29,6 +29,7 @@ enum column_form {
 	FORM_TEXT, FORM_STATE, FORM_NUMBER, FORM_RATE, FORM_MS, FORM_BYTES,
 	FORM_COUNT,		/* 3.7M */
 	FORM_TIME,		/* Unix ms */
+	FORM_CLOCK,		/* Unix ms, the time of day */
 	FORM_AGE,		/* seconds */
 	FORM_RANGE,		/* {now, min, max} */
 	FORM_DURATION,		/* finished_at less started_at, Unix ms */
@@ -74,6 +75,11 @@ enum output_shape view_shape(enum command_id id);
 const struct column *view_columns(enum command_id id, size_t *n);
 /* The cell of a column for row, appended to out; "-" when it is not there. */
 void	 view_cell(const struct column *c, const json_t *row, struct buf *out);
+/* The same of the value alone; since: the other end of FORM_DURATION. */
+void	 view_value(enum column_form form, const json_t *v, const json_t *since,
+	    struct buf *out);
+/* A number in the form of a column. */
+void	 view_number(enum column_form form, double v, struct buf *out);
 /* "show status" and other single objects as a block of lines. */
 void	 view_block(const json_t *object, FILE *to);
 

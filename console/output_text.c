@@ -28,6 +28,17 @@ terminal_width(int fd)
 	return 80;
 }
 
+static bool
+wants_color(enum ctl_color color, int fd)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (color != COLOR_AUTO)
+		return color == COLOR_ALWAYS;
+	return isatty(fd) && (no == NULL || no[0] == '\0') &&
+	    term != NULL && strcmp(term, "dumb") != 0;
+}
+
 void
 output_init(struct output *o, const struct ctl *ctl,
     const struct command *cmd, enum output_shape shape)
@@ -39,7 +50,7 @@ output_init(struct output *o, const struct ctl *ctl,
 	table_init(&o->table);
 	o->table.max_width = terminal_width(STDOUT_FILENO);
 	o->table.has_titles = ctl->headers || o->table.max_width > 0;
-	o->table.has_color = ctl_wants_color(ctl, STDOUT_FILENO);
+	o->table.has_color = wants_color(ctl->color, STDOUT_FILENO);
 }
 
 void

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -150,15 +151,16 @@ view_columns(enum command_id id, size_t *n)
 }
 
 static void
-put_time(int64_t unix_ms, struct buf *out)
+put_time(double unix_ms, const char *format, struct buf *out)
 {
-	time_t t = (time_t)(unix_ms / 1000);
+	bool is_sane = fabs(unix_ms) < 1e16;
+	time_t t = is_sane ? (time_t)floor(unix_ms / 1000) : 0;
 	struct tm tm;
 	char text[32];
 
-	if (localtime_r(&t, &tm) == NULL ||
-	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm) == 0)
-		buf_printf(out, "%" PRId64, unix_ms);
+	if (!is_sane || localtime_r(&t, &tm) == NULL ||
+	    strftime(text, sizeof(text), format, &tm) == 0)
+		buf_printf(out, "%.0f", unix_ms);
 	else
 		buf_puts(out, text);
 }
@@ -240,8 +242,8 @@ put_range(const json_t *v, struct buf *out)
 		buf_printf(out, "..%lld", (long long)max);
 }
 
-static void
-put_number(enum column_form form, double v, struct buf *out)
+void
+view_number(enum column_form form, double v, struct buf *out)
 {
 	char text[32];
 
@@ -260,7 +262,10 @@ put_number(enum column_form form, double v, struct buf *out)
 		put_count(v, out);
 		return;
 	case FORM_TIME:
-		put_time((int64_t)v, out);
+		put_time(v, "%Y-%m-%d %H:%M:%S", out);
+		return;
+	case FORM_CLOCK:
+		put_time(v, "%H:%M:%S", out);
 		return;
 	case FORM_AGE:
 		put_age(v, out);
@@ -272,23 +277,28 @@ put_number(enum column_form form, double v, struct buf *out)
 }
 
 void
-view_cell(const struct column *c, const json_t *row, struct buf *out)
+view_value(enum column_form form, const json_t *v, const json_t *since,
+    struct buf *out)
 {
-	const json_t *v = json_object_get(row, c->field);
-
 	if (v == NULL || json_is_null(v)) {
 		buf_puts(out, "-");
-	} else if (c->form == FORM_RANGE && json_is_object(v)) {
+	} else if (form == FORM_RANGE && json_is_object(v)) {
 		put_range(v, out);
-	} else if (c->form == FORM_DURATION && json_is_number(v)) {
-		put_ms(json_number_value(v) - json_number_value(
-		    json_object_get(row, "started_at")), out);
-	} else if (c->form == FORM_TEXT || c->form == FORM_STATE ||
-	    c->form == FORM_NUMBER || !json_is_number(v)) {
+	} else if (form == FORM_DURATION && json_is_number(v)) {
+		put_ms(json_number_value(v) - json_number_value(since), out);
+	} else if (form == FORM_TEXT || form == FORM_STATE ||
+	    form == FORM_NUMBER || !json_is_number(v)) {
 		put_plain(v, out);
 	} else {
-		put_number(c->form, json_number_value(v), out);
+		view_number(form, json_number_value(v), out);
 	}
+}
+
+void
+view_cell(const struct column *c, const json_t *row, struct buf *out)
+{
+	view_value(c->form, json_object_get(row, c->field), c->form ==
+	    FORM_DURATION ? json_object_get(row, "started_at") : NULL, out);
 }
 
 static const struct column status_view[] = {

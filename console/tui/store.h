@@ -28,11 +28,12 @@ enum store_link { LINK_CONNECTING, LINK_LIVE, LINK_LOST };
 enum store_series { SERIES_TOKENS, SERIES_REQUESTS, SERIES_QUEUED,
     SERIES_RUNNING, SERIES_TTFT_P95, SERIES_ERRORS, SERIES_N };
 
-/* Rows of JSON objects, oldest first; a ring behind two functions. */
+/* JSON rows, oldest first; a ring behind two functions. */
 struct store_ring {
 	json_t	**v;
 	size_t	  max, first, n;
 	uint64_t  n_ever;		/* grows with every row */
+	json_t	 *ids;			/* id: n_ever when it came */
 };
 
 struct store {
@@ -43,8 +44,13 @@ struct store {
 	double		 series[SERIES_N][STORE_POINTS]; /* oldest first;
 							  * NAN: none */
 	size_t		 n_points;
+	double		 step_ms;	/* between two points */
+	double		 series_at;	/* of the newest, Unix ms; NAN: none */
 	struct store_ring events;
-	struct store_ring log;
+	struct store_ring log;		/* packed, see store_row_value */
+	json_t		*config;	/* the rows of `show config` */
+	json_t		*words;		/* strings that log rows share */
+	json_t		*nothing[2];	/* an empty array, an empty object */
 	uint64_t	 version;	/* changes with whatever is shown */
 	uint64_t	 n_bad_lines;
 };
@@ -55,17 +61,32 @@ void	 store_take_snapshot(struct store *s, struct slice line,
 	    uint64_t now_ns);
 /* A row of `log`; one whose id is there already replaces it. */
 void	 store_take_log(struct store *s, struct slice line);
+/* `show config` is asked again; then each of its lines. */
+void	 store_begin_config(struct store *s);
+void	 store_take_config(struct store *s, struct slice line);
 /* The subscription ended; what is known stays. */
 void	 store_lose(struct store *s, const struct cause *why);
 
 const json_t *store_ring_at(const struct store_ring *r, size_t i);
-/* "models", "workers"...: an array of the snapshot; empty when absent. */
+/* "models", "workers"...: an array of the snapshot, of objects only; "config";
+ * empty when absent. */
 const json_t *store_list(const struct store *s, const char *name);
 /* The object of a list whose field is that string or number. */
 const json_t *store_find(const struct store *s, const char *list,
 	    const char *field, const char *value);
+/* Is a finished request of this id known? */
+bool	 store_has_log(const struct store *s, const char *id);
 /* The status object of the snapshot, never NULL (may be empty). */
 const json_t *store_status(const struct store *s);
+
+/*
+ * Rows are JSON objects, but for those of the log: ten thousand objects of 22
+ * fields would take 40 MB, so these are packed to arrays.  Both kinds go to
+ * the functions below, and json_object_get works on the first only.
+ */
+const json_t *store_row_value(const json_t *row, const char *field);
+/* The row as an object; the caller's reference. */
+json_t	*store_row_object(const json_t *row);
 
 /* Fields, with what to take when absent: "" and NAN. */
 const char *row_text(const json_t *row, const char *field);
@@ -73,5 +94,7 @@ double	 row_number(const json_t *row, const char *field);
 /* A number one level down: row_number_in(status, "ttft_ms", "p95"). */
 double	 row_number_in(const json_t *row, const char *object,
 	    const char *field);
+/* The whole text of a field, with its NULs. */
+struct slice row_slice(const json_t *row, const char *field);
 
 #endif

@@ -239,12 +239,19 @@ go_to(struct tui *t, size_t at)
 static void
 show_help(struct tui *t)
 {
+	enum key_context contexts[] = { tui_view(t)->ops->context, ON_LIST,
+	    ON_ALL };
 	struct buf b;
-	enum key_context context = t->pager.title != NULL ? ON_PAGER :
-	    tui_view(t)->ops->context;
+	size_t from = tui_view(t)->list != NULL ? 0 : 1;
 
+	if (t->pager.title != NULL) {
+		contexts[1] = ON_PAGER;
+		from = 1;
+	} else if (from == 1) {
+		contexts[1] = contexts[0];
+	}
 	buf_init(&b, PAGER_MAX);
-	tui_help(context, &b);
+	keys_help(contexts + from, N_ELEMENTS(contexts) - from, &b);
 	pager_open(&t->pager, "Help", (struct slice){ (const char *)b.data,
 	    b.len });
 	buf_fini(&b);

@@ -71,8 +71,7 @@ bool		 tui_draw(struct tui *t, struct canvas *c, uint64_t now_ns,
 /* ---- for views, dialogs and actions ---- */
 
 const struct store *tui_store(const struct tui *t);
-/* The view in front. */
-struct view	*tui_view(struct tui *t);
+struct view	*tui_view(struct tui *t);	/* in front */
 /* The line above the keys, until the next key. */
 void		 tui_say(struct tui *t, enum role role, const char *fmt, ...)
 		    BM_PRINTF(3, 4);
