@@ -10,9 +10,9 @@
  * believed; one above may be a neighbour's doing and counts as twice the
  * estimate at most.
  *
- * How far steps go beyond their estimates is the margin: the quantile that all
- * but one in MARGIN_ODDS stay below.  Only those near the bound teach it; what
- * disturbs a short one would be a smaller part of them.
+ * How far steps go beyond their estimates is the margin: a multiple of the root
+ * mean square of how far the last of them went.  Only those near the bound
+ * count; what disturbs a short one would be a smaller part of them.
  */
 #include "config.h"
 
@@ -36,10 +36,11 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
 #define SURPRISE_MAX	2.0
 
 #define MARGIN_FIRST	0.08
-#define MARGIN_LEAST	0.03
+#define MARGIN_LEAST	0.04
 #define MARGIN_MOST	0.5
-#define MARGIN_STEP	0.03
-#define MARGIN_ODDS	100
+#define MARGIN_TIMES	3.0	/* the root mean square of excesses */
+#define MARGIN_GAIN	(1.0 / 16)
+#define EXCESS_MOST	0.3	/* more is nothing to be planned for */
 #define MARGIN_NEAR	2	/* one part in so many of the bound */
 /* A step grows by one part in so many of what was ever measured: a few rows
  * may cost next to nothing where reading the weights takes longer, more rows
@@ -52,6 +53,7 @@ plan_init(struct plan *p, double max_gap_ms)
 	memset(p, 0, sizeof(*p));
 	p->max_gap_ms = max_gap_ms;
 	p->margin = MARGIN_FIRST;
+	p->excess = pow(MARGIN_FIRST / MARGIN_TIMES, 2);
 	for (int i = 0; i < PLAN_N_TERMS; i++) {
 		p->cost_ms[i] = first_ms[i];
 		p->cov[i][i] = pow(first_ms[i] * FIRST_DOUBT, 2);
@@ -115,10 +117,9 @@ set_scale(struct plan *p, double scale)
 static void
 follow_margin(struct plan *p, double over)
 {
-	if (over > p->margin)
-		p->margin += MARGIN_STEP;
-	else
-		p->margin -= MARGIN_STEP / (MARGIN_ODDS - 1);
+	over = MEM_MAX(MEM_MIN(over, EXCESS_MOST), 0.0);
+	p->excess += MARGIN_GAIN * (over * over - p->excess);
+	p->margin = MARGIN_TIMES * sqrt(p->excess);
 	p->margin = MEM_MAX(MEM_MIN(p->margin, MARGIN_MOST), MARGIN_LEAST);
 }
 

@@ -40,6 +40,7 @@ struct plan {
 	double		 cost_ms[PLAN_N_TERMS];
 	double		 cov[PLAN_N_TERMS][PLAN_N_TERMS]; /* of their errors */
 	double		 margin;	/* part that steps may take longer */
+	double		 excess;	/* mean square of that part */
 	size_t		 n_steps;	/* observed */
 	size_t		 most_rows;	/* of a step observed */
 };

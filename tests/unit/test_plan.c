@@ -272,6 +272,41 @@ slower_machines_are_followed(void **state)
 	assert_int_equal(s.n_over, 0);
 }
 
+/* A neighbour takes a third of the machine for some seconds: few gaps are longer
+ * than the bound, and soon after it slices are what they would be. */
+static void
+neighbours_are_forgotten(void **state)
+{
+	struct machine less = machines[0];
+	static struct sim s, undisturbed;
+
+	less.step_ms *= 1.5;
+	less.read_ms *= 1.5;
+	less.row_ms *= 1.5;
+	less.prompt_reach_ms *= 1.5;
+	less.decode_reach_ms *= 1.5;
+	sim_init(&s, &machines[0], 4, 0.05);
+	sim_add(&s, 20000);
+	for (int i = 0; i < 60; i++)
+		sim_step(&s);
+	undisturbed = s;
+	s.m = &less;
+	s.n_over = 0;
+	for (int i = 0; i < 20; i++)
+		sim_step(&s);
+	print_message("# %zu of 20 over\n", s.n_over);
+	assert_in_range(s.n_over, 1, 4);
+	s.m = &machines[0];
+	for (int i = 0; i < 20 + 60; i++) {
+		sim_step(&undisturbed);
+		if (i >= 20)
+			sim_step(&s);
+	}
+	print_message("# %zu rows, %zu without\n", s.last_rows,
+	    undisturbed.last_rows);
+	assert_true(s.last_rows * 10 >= undisturbed.last_rows * 9);
+}
+
 /* A neighbour that disturbs short steps, by much of their little time, does not
  * make slices small: what the bound is left for are long ones. */
 static void
@@ -483,6 +518,7 @@ main(void)
 		cmocka_unit_test(gaps_are_bounded),
 		cmocka_unit_test(gaps_with_noise),
 		cmocka_unit_test(slower_machines_are_followed),
+		cmocka_unit_test(neighbours_are_forgotten),
 		cmocka_unit_test(short_steps_say_nothing_of_long_ones),
 		cmocka_unit_test(costs_are_told_apart),
 		cmocka_unit_test(least_slices),
