@@ -187,6 +187,7 @@ struct gate {
 	struct procs	 procs;		/* as last looked at */
 	struct history	*history;
 	struct news	*news;
+	bool		 has_news;	/* also those from before us */
 	struct watch_hub *watch;
 	struct clients	*clients;	/* listen_io.c's */
 

@@ -44,6 +44,7 @@ gate_init(struct gate *g)
 	g->stats = xcalloc(1, sizeof(*g->stats));
 	g->history = xcalloc(1, sizeof(*g->history));
 	g->news = xcalloc(1, sizeof(*g->news));
+	news_init(g->news);
 	g->watch = watch_hub_new();
 	g->rows = xcalloc(1, sizeof(*g->rows));
 	rows_init(g->rows, (size_t)g->conf.log_pending_rows);

@@ -185,12 +185,51 @@ journal_pump(struct gate *g)
 		send_item(g, it);
 }
 
+static void
+on_old_event(void *arg, unsigned type, struct cur body)
+{
+	struct gate *g = arg;
+	struct msg_record m;
+
+	if (type == MSG_RECORD && msg_get_record(body, &m) == 0)
+		news_recall(g->news, m.json);
+}
+
+static void
+on_old_events_end(void *arg, int code, const char *text)
+{
+	struct gate *g = arg;
+
+	news_recalled(g->news);
+	g->has_news = code == 0;
+}
+
+/* What happened before this gate began. */
+static void
+ask_old_events(struct gate *g)
+{
+	struct msg_query m = { .kind = slice_of("events") };
+	char limit[16];
+	struct buf list;
+
+	buf_init(&list, 256);
+	snprintf(limit, sizeof(limit), "%d", NEWS_MAX);
+	strs_put(&list, slice_of("--limit"));
+	strs_put(&list, slice_of(limit));
+	m.words = (struct slice){ (const char *)list.data, list.len };
+	gate_ask(g, R_REQLOG, MSG_QUERY, &m, on_old_event, on_old_events_end,
+	    g);
+	buf_fini(&list);
+}
+
 void
 journal_link(struct gate *g, struct chan *c)
 {
 	g->reqlog = c;
 	rows_rewind(g->rows);
 	journal_pump(g);
+	if (!g->has_news)
+		ask_old_events(g);
 }
 
 void

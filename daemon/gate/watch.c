@@ -268,7 +268,7 @@ watch_put(struct gate *g, struct watch *w, struct buf *out)
 	at = open_array(out, "events");
 	news_put(g->news, w->next_event, out);
 	close_array(out, at);
-	w->next_event = g->news->n;
+	w->next_event = g->news->next;
 	put_history(h, g->history, w, out);
 	buf_puts(out, "}\n");
 }

@@ -192,7 +192,6 @@ for m in many:
 t.ok(wait_until(lambda: len(os.listdir(f"/proc/{gate}/fd")) < 25), "their connections are closed")
 
 # ---- the end
-events = d.json("show", "events")
 d.kill_child("gate")
 end = time.monotonic() + PATIENCE
 try:
@@ -204,10 +203,14 @@ except OSError as e:
 w.close()
 t.equal(d.ctl("wait", "ready").returncode, 0, "a new gate is ready")
 w = Watch()
+t.ok(wait_until(lambda: any(e["kind"] == "gate_died" for e in d.json("show", "events"))), "an event tells of the old one")
+w.close()
+w = Watch()
 x = w.next()
 t.ok(x["seq"] == 0 and [p["restarts"] for p in x["processes"] if p["role"] == "gate"] == [1], "it can be watched",
      x["processes"])
 t.equal([p["last_crash"] for p in x["workers"] if p["id"] == victim["id"]], [crash], "and knows of the crash before it")
+t.equal([e["id"] for e in x["events"]], [e["id"] for e in d.json("show", "events")], "and of what happened before it")
 w.s.shutdown(socket.SHUT_WR)
 t.ok(w.f.read().endswith(b"ok\n"), "who says no more is told ok")
 w.close()

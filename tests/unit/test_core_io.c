@@ -173,6 +173,7 @@ setup(void **state)
 	g->stats = xcalloc(1, sizeof(*g->stats));
 	g->history = xcalloc(1, sizeof(*g->history));
 	g->news = xcalloc(1, sizeof(*g->news));
+	news_init(g->news);
 	g->watch = watch_hub_new();
 	g->rows = xcalloc(1, sizeof(*g->rows));
 	rows_init(g->rows, 100);
@@ -182,6 +183,8 @@ setup(void **state)
 	links_init(g, ev_loop_new(0), fds[0]);
 	(void)hear(&o.master, MSG_HELLO);
 	link_peer(&o.reqlog, R_REQLOG, 0);
+	say(&o.reqlog, MSG_RESULT, hear(&o.reqlog, MSG_QUERY).seq, 0,
+	    &(struct msg_result){ 0 }, -1);
 	model_state("ready", "");
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,41 +191,143 @@ the_share_of_a_cpu_is_since_the_look_before(void **state)
 
 /* ---- events ---- */
 
-static size_t
-n_lines(const struct news *n, uint64_t from)
+/* A line each. */
+static char *
+told(const struct news *n, uint64_t from)
 {
 	struct buf b;
-	size_t lines = 0;
 
 	buf_init(&b, 1 << 20);
 	news_put(n, from, &b);
-	for (size_t i = 0; i < b.len; i++)
-		lines += b.data[i] == '\n';
-	buf_fini(&b);
+	assert_false(b.failed);
+	return buf_take(&b);
+}
+
+static size_t
+n_lines(const struct news *n, uint64_t from)
+{
+	char *text = told(n, from);
+	size_t lines = 0;
+
+	for (const char *p = text; *p != '\0'; p++)
+		lines += *p == '\n';
+	free(text);
 	return lines;
+}
+
+static void
+happens(struct news *n, int i)
+{
+	char uuid[40];
+	struct msg_event m = { .at = i, .uid = -1 };
+
+	snprintf(uuid, sizeof(uuid), "%036d", i);
+	m.uuid = slice_of(uuid);
+	news_add(n, &m);
+}
+
+static void
+recall(struct news *n, int from, int to)
+{
+	char json[128];
+
+	for (int i = from; i < to; i++) {
+		snprintf(json, sizeof(json), "{\"id\":\"%036d\",\"at\":%d,"
+		    "\"kind\":\"\",\"subject\":null,\"text\":null,"
+		    "\"uid\":0}", i, i);
+		news_recall(n, slice_of(json));
+	}
+	news_recalled(n);
+}
+
+/* Events number i... come in order, so many. */
+static void
+expect_news(const struct news *n, uint64_t from, int i, size_t count)
+{
+	char *text = told(n, from), *line = text, id[48];
+
+	assert_int_equal(n_lines(n, from), count);
+	for (; count > 0; count--, i++) {
+		snprintf(id, sizeof(id), "{\"id\":\"%036d\"", i);
+		assert_memory_equal(line, id, strlen(id));
+		line = strchr(line, '\n') + 1;
+	}
+	free(text);
+}
+
+static void
+an_event_is_as_the_log_has_it(void **state)
+{
+	static const char json[] = "{\"id\":\"an id\",\"at\":5,"
+	    "\"kind\":\"stop\",\"subject\":null,"
+	    "\"text\":\"\\\"a\\\"\\nb\",\"uid\":null}\n";
+	struct msg_event m = { .uuid = slice_of("an id"), .at = 5,
+	    .kind = slice_of("stop"), .text = slice_of("\"a\"\nb"),
+	    .uid = -1 };
+	struct news n;
+	char *text;
+
+	news_init(&n);
+	news_add(&n, &m);
+	text = told(&n, 0);
+	assert_string_equal(text, json);
+	free(text);
+	news_fini(&n);
+	news_init(&n);
+	news_recall(&n, slice_of("no JSON"));
+	news_recall(&n, slice_of("{\"1\":[]}"));
+	news_recall(&n, slice_of(json));
+	news_recalled(&n);
+	text = told(&n, 0);
+	assert_string_equal(text, json);
+	free(text);
+	news_fini(&n);
 }
 
 static void
 the_last_events_are_kept(void **state)
 {
-	struct news n = { 0 };
-	struct msg_event m = { .uuid = slice_of("an id"), .at = 5,
-	    .kind = slice_of("stop"), .text = slice_of("\"a\"\nb"),
-	    .uid = -1 };
-	struct buf b;
+	struct news n;
 
-	news_add(&n, &m);
-	buf_init(&b, 1 << 16);
-	news_put(&n, 0, &b);
-	assert_string_equal(buf_cstr(&b), "{\"id\":\"an id\",\"at\":5,"
-	    "\"kind\":\"stop\",\"subject\":null,"
-	    "\"text\":\"\\\"a\\\"\\nb\",\"uid\":null}\n");
-	buf_fini(&b);
-	for (m.at = 0; m.at < 3 * NEWS_MAX; m.at++)
-		news_add(&n, &m);
-	assert_int_equal(n_lines(&n, 0), NEWS_MAX);
-	assert_int_equal(n_lines(&n, n.n - 2), 2);
-	assert_int_equal(n_lines(&n, n.n), 0);
+	news_init(&n);
+	assert_int_equal(n_lines(&n, 0), 0);
+	for (int i = 0; i < 3 * NEWS_MAX; i++)
+		happens(&n, i);
+	expect_news(&n, 0, 2 * NEWS_MAX, NEWS_MAX);
+	expect_news(&n, n.next - 2, 3 * NEWS_MAX - 2, 2);
+	assert_int_equal(n_lines(&n, n.next), 0);
+	news_fini(&n);
+}
+
+static void
+older_events_come_before(void **state)
+{
+	struct news n;
+	uint64_t seen;
+
+	news_init(&n);
+	happens(&n, 10);
+	happens(&n, 11);
+	seen = n.next;
+	/* The log has one of them already; who saw both sees nothing new. */
+	recall(&n, 0, 11);
+	expect_news(&n, 0, 0, 12);
+	assert_int_equal(n_lines(&n, seen), 0);
+	happens(&n, 12);
+	expect_news(&n, seen, 12, 1);
+	news_fini(&n);
+	/* More than there is room for. */
+	news_init(&n);
+	happens(&n, 1000);
+	recall(&n, 1000 - NEWS_MAX - 50, 1000);
+	expect_news(&n, 0, 1001 - NEWS_MAX, NEWS_MAX);
+	news_fini(&n);
+	/* So much happened meanwhile that nothing older is wanted. */
+	news_init(&n);
+	for (int i = 1000; i < 1000 + NEWS_MAX; i++)
+		happens(&n, i);
+	recall(&n, 900, 1100);
+	expect_news(&n, 0, 1000, NEWS_MAX);
 	news_fini(&n);
 }
 
@@ -239,7 +342,9 @@ main(void)
 		H(ten_minutes_are_kept),
 		H(a_long_sleep_is_empty_seconds),
 		cmocka_unit_test(the_share_of_a_cpu_is_since_the_look_before),
+		cmocka_unit_test(an_event_is_as_the_log_has_it),
 		cmocka_unit_test(the_last_events_are_kept),
+		cmocka_unit_test(older_events_come_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
