@@ -27,6 +27,7 @@ enum output_shape {
 /* How a field looks to people. */
 enum column_form {
 	FORM_TEXT, FORM_STATE, FORM_NUMBER, FORM_RATE, FORM_MS, FORM_BYTES,
+	FORM_SIZE,		/* bytes as 812M, for narrow columns */
 	FORM_COUNT,		/* 3.7M */
 	FORM_TIME,		/* Unix ms */
 	FORM_CLOCK,		/* Unix ms, the time of day */

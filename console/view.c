@@ -210,6 +210,18 @@ put_count(double n, struct buf *out)
 	buf_printf(out, "%.1f%c", n, units[i]);
 }
 
+/* Units of 1024; at most five columns up to 9999T. */
+static void
+put_size(double n, struct buf *out)
+{
+	static const char units[] = "BkMGT";
+	size_t i = 0;
+
+	for (; n >= 1000 && i < sizeof(units) - 2; i++)
+		n /= 1024;
+	buf_printf(out, n < 9.95 && i > 0 ? "%.1f%c" : "%.0f%c", n, units[i]);
+}
+
 /* Any JSON value in the shortest form. */
 static void
 put_plain(const json_t *v, struct buf *out)
@@ -257,6 +269,9 @@ view_number(enum column_form form, double v, struct buf *out)
 	case FORM_BYTES:
 		buf_puts(out, str_from_bytes(text, sizeof(text),
 		    v > 0 && v < 1e19 ? (uint64_t)v : 0));
+		return;
+	case FORM_SIZE:
+		put_size(v, out);
 		return;
 	case FORM_COUNT:
 		put_count(v, out);

@@ -17,6 +17,7 @@
 
 #define COLUMNS_MAX	32
 #define MARK		1	/* columns in front */
+#define BAR		8	/* columns of the bar of a part */
 #define WIDEST		512	/* bytes of a cell that are measured */
 
 struct layout {
@@ -30,7 +31,7 @@ static bool
 is_right(const struct column *c)
 {
 	return c->form != FORM_TEXT && c->form != FORM_STATE &&
-	    c->form != FORM_TIME;
+	    c->form != FORM_TIME && c->form != FORM_CLOCK;
 }
 
 static int
@@ -49,6 +50,18 @@ total(const struct layout *lay, int gap)
 
 	for (size_t i = 0; i < lay->n; i++)
 		sum += lay->width[i] + (i > 0 ? gap : 0);
+	return sum;
+}
+
+/* As total, were every column as wide as it would like to be. */
+static int
+wanted(const struct list *l, const struct layout *lay, int gap)
+{
+	int sum = total(lay, gap);
+
+	for (size_t i = 0; i < lay->n; i++)
+		sum += MEM_MAX((int)l->widths[lay->column[i]] - lay->width[i],
+		    0);
 	return sum;
 }
 
@@ -108,10 +121,12 @@ lay_out(struct list *l, int w)
 		lay.column[lay.n] = i;
 		lay.width[lay.n++] = least_width(l, i);
 	}
-	lay.gap = total(&lay, 2) <= w ? 2 : 1;
+	lay.gap = wanted(l, &lay, 2) <= w ? 2 : 1;
 	while (lay.n > 1 && total(&lay, lay.gap) > w) {
 		size_t i = least_wanted(l, &lay);
 
+		if (l->columns[lay.column[i]].priority == 0)
+			break;	/* the last is cut by the area */
 		l->has_more = true;
 		drop(&lay, i);
 	}
@@ -169,6 +184,8 @@ measure(struct list *l, const struct canvas *canvas, size_t n)
 
 			s.n = MEM_MIN(s.n, (size_t)WIDEST);
 			w = canvas_text_width(canvas, s);
+			if (l->columns[k].total != NULL)
+				w = w * 2 + 1 + BAR;
 			l->widths[k] = MEM_MAX(l->widths[k], (size_t)w);
 		}
 	}
@@ -260,6 +277,12 @@ list_draw(struct list *l, const struct area *a, const char *empty)
 	if (l->n_rows == 0)
 		area_puts(a, 1, MARK, ROLE_DIM, empty);
 	buf_init(&text, SIZE_MAX / 8);
+	/* A table cannot be scrolled: it says what it leaves out. */
+	if (l->is_still && !l->follows && n < l->n_rows && n > 0) {
+		n--;
+		area_printf(a, (int)n + 1, MARK, ROLE_DIM, "%zu more",
+		    l->n_rows - n);
+	}
 	for (size_t i = 0; i < n; i++)
 		draw_row(l, &lay, a, (int)i + 1, l->top + i, &text);
 	buf_fini(&text);

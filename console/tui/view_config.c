@@ -10,11 +10,11 @@
 #include "console/tui/view.h"
 
 static const struct list_column columns[] = {
-	{ .column = { "section", "SECTION", FORM_TEXT, 8 }, .priority = 2 },
-	{ .column = { "name", "NAME", FORM_TEXT, 8 }, .priority = 1 },
+	{ .column = { "section", "SECTION", FORM_TEXT, 7 }, .priority = 2 },
+	{ .column = { "name", "NAME", FORM_TEXT, 7 }, .priority = 1 },
 	{ .column = { "key", "KEY", FORM_TEXT, 16 } },
 	{ .column = { "value", "VALUE", FORM_TEXT, 12 }, .grows = true },
-	{ .column = { "what", "WHAT", FORM_TEXT, 30 }, .priority = 3,
+	{ .column = { "what", "WHAT", FORM_TEXT, 20 }, .priority = 3,
 	    .grows = true },
 	{ .column = { "default", "DEFAULT", FORM_TEXT, 8 }, .priority = 4,
 	    .grows = true },

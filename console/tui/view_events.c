@@ -10,11 +10,11 @@
 #include "console/tui/view.h"
 
 static const struct list_column columns[] = {
-	{ .column = { "at", "TIME", FORM_TIME, 19 }, .priority = 1 },
+	{ .column = { "at", "TIME", FORM_TIME, 19 } },
 	{ .column = { "kind", "KIND", FORM_STATE, 14 } },
 	{ .column = { "subject", "SUBJECT", FORM_TEXT, 10 }, .priority = 2,
 	    .grows = true },
-	{ .column = { "text", "WHAT", FORM_TEXT, 20 }, .grows = true },
+	{ .column = { "text", "WHAT", FORM_TEXT, 28 }, .grows = true },
 	{ .column = { "uid", "UID", FORM_NUMBER, 5 }, .priority = 3 },
 };
 

@@ -15,7 +15,7 @@
 #include "console/tui/parts.h"
 #include "console/tui/view.h"
 
-#define LABEL_W		12
+#define LABEL_W		13
 #define VARIANT_W	15	/* at least, with the gap */
 #define VARIANT_W_MAX	28
 #define VARIANTS_MAX	16	/* side by side */
@@ -49,8 +49,8 @@ static const struct list_column columns[] = {
 	    .grows = true },
 };
 
-enum line { LINE_STATE, LINE_SHARE, LINE_PROGRESS, LINE_VALUE, LINE_ERRORS,
-    LINE_PERPLEXITY, LINE_QUANTILE };
+enum line { LINE_STATE, LINE_SHARE, LINE_PROGRESS, LINE_VALUE, LINE_SMALL,
+    LINE_ERRORS, LINE_PERPLEXITY, LINE_QUANTILE };
 
 /* The most telling lines first: the last go when there is little room. */
 static const struct {
@@ -65,12 +65,12 @@ static const struct {
 	{ LINE_VALUE, "type", "type", FORM_TEXT },
 	{ LINE_VALUE, "size", "file_bytes", FORM_BYTES },
 	{ LINE_PERPLEXITY, "perplexity", "perplexity", FORM_NUMBER },
-	{ LINE_VALUE, "KL, nats", "kl_divergence", FORM_NUMBER },
+	{ LINE_SMALL, "KL, nats", "kl_divergence", FORM_NUMBER },
 	{ LINE_VALUE, "tokens/s", "tokens_per_s", FORM_RATE },
 	{ LINE_QUANTILE, "TTFT p95", "ttft_ms", FORM_MS },
 	{ LINE_VALUE, "requests", "requests_total", FORM_NUMBER },
 	{ LINE_ERRORS, "errors", "errors_total", FORM_NUMBER },
-	{ LINE_VALUE, "bits/weight", "bits_per_weight", FORM_RATE },
+	{ LINE_SMALL, "bits/weight", "bits_per_weight", FORM_NUMBER },
 	{ LINE_VALUE, "running", "live", FORM_NUMBER },
 	{ LINE_QUANTILE, "total p95", "duration_ms", FORM_MS },
 	{ LINE_VALUE, "made from", "made_from", FORM_TEXT },
@@ -191,14 +191,17 @@ put_line(size_t i, const json_t *variant, struct buf *text)
 		    NULL, text);
 		more = v / row_number(variant, "requests_total");
 		if (v > 0 && isfinite(more))
-			buf_printf(text, " (%.1f %%)", more * 100);
+			buf_printf(text, " (%.2g %%)", more * 100);
+		return;
+	case LINE_SMALL:
+		if (isnan(v))
+			buf_puts(text, "-");
+		else
+			buf_printf(text, "%.3g", v);
 		return;
 	default:
-		if (lines[i].form == FORM_NUMBER && !isnan(v))
-			buf_printf(text, "%.4g", v);
-		else
-			view_value(lines[i].form,
-			    store_row_value(variant, field), NULL, text);
+		view_value(lines[i].form, store_row_value(variant, field),
+		    NULL, text);
 		return;
 	}
 }
@@ -237,15 +240,13 @@ static void
 draw_variant_name(const struct area *a, int y, int x, int w,
     const json_t *variant)
 {
-	bool is_active = row_is_true(variant, "active");
-	int at = x;
+	enum role role = ROLE_HEAD;
 
-	if (is_active) {
-		area_glyph(a, y, at, ROLE_GOOD, GLYPH_ACTIVE);
-		at += 2;
+	if (row_is_true(variant, "active")) {
+		area_glyph(a, y, x - 2, ROLE_GOOD, GLYPH_ACTIVE);
+		role = ROLE_STRONG;
 	}
-	area_fit(a, y, at, w - (at - x), ROLE_STRONG, false,
-	    row_slice(variant, "name"));
+	area_fit(a, y, x, w, role, false, row_slice(variant, "name"));
 }
 
 /* Lines that no variant has something for are left out. */

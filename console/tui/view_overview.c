@@ -17,22 +17,25 @@
 
 #define BESIDE_W	76	/* columns for processes beside the load */
 #define BESIDE_H	16
-#define PROCESSES_W	44
+#define PROCESSES_W	44	/* at least */
+#define WIDE_W		120	/* columns for high graphs and all fields */
 #define LOAD_LINES	6	/* least height of the load */
 #define MIDDLE_LINES	4	/* delays, memory, log */
 #define SPAN_MS		(5 * 60 * 1000.0)
 #define LABEL_W		13
+#define VALUE_W		7
+#define GRAPH_X		16	/* behind label and value */
 
 static const struct list_column process_columns[] = {
-	{ .column = { "name", "PROCESS", FORM_TEXT, 10 } },
+	{ .column = { "name", "PROCESS", FORM_TEXT, 9 } },
 	{ .column = { "state", "STATE", FORM_STATE, 8 } },
 	{ .column = { "pid", "PID", FORM_NUMBER, 7 }, .priority = 4 },
-	{ .column = { "serves", "SERVES", FORM_TEXT, 14 }, .priority = 5,
+	{ .column = { "serves", "SERVES", FORM_TEXT, 12 }, .priority = 3,
 	    .grows = true },
 	{ .column = { "cpu_percent", "CPU%", FORM_RATE, 5 } },
-	{ .column = { "rss_bytes", "RSS", FORM_BYTES, 9 } },
+	{ .column = { "rss_bytes", "RSS", FORM_SIZE, 5 } },
 	{ .column = { "restarts", "RST", FORM_NUMBER, 3 }, .priority = 1 },
-	{ .column = { "uptime_s", "UP", FORM_AGE, 6 }, .priority = 3 },
+	{ .column = { "uptime_s", "UP", FORM_AGE, 6 }, .priority = 2 },
 };
 
 static const struct list_column model_columns[] = {
@@ -45,13 +48,9 @@ static const struct list_column model_columns[] = {
 	{ .column = { "queued", "QUEUE", FORM_NUMBER, 5 }, .priority = 1 },
 	{ .column = { "tokens_per_s", "TOK/S", FORM_RATE, 7 },
 	    .priority = 1 },
-	{ .column = { "next", "TO", FORM_TEXT, 6 }, .priority = 6,
-	    .grows = true },
-	{ .column = { "canary_percent", "NEW%", FORM_NUMBER, 4 },
-	    .priority = 2 },
-	{ .column = { "memory_bytes", "MEMORY", FORM_BYTES, 9 },
-	    .priority = 5 },
-	{ .column = { "reason", "REASON", FORM_TEXT, 10 }, .priority = 7,
+	{ .column = { "memory_bytes", "MEMORY", FORM_SIZE, 6 },
+	    .priority = 4 },
+	{ .column = { "note", "NOTE", FORM_TEXT, 10 }, .priority = 2,
 	    .grows = true },
 };
 
@@ -63,22 +62,23 @@ static const struct list_column event_columns[] = {
 	{ .column = { "text", "WHAT", FORM_TEXT, 16 }, .grows = true },
 };
 
-/* What the load shows: the newest value by a field of the status, the
- * history by a series. */
+/* What the load shows: what is now, by a field of the status, and the history
+ * by a series. */
 static const struct load {
 	const char	*label, *object, *field;
 	enum column_form form;
 	enum store_series series;
-	bool		 peaks;		/* else means, a second */
+	bool		 peaks;		/* else means */
+	double		 per_s;		/* of a rate: in how many seconds */
 } loads[] = {
-	{ "tokens/s", NULL, "tokens_per_s", FORM_COUNT, SERIES_TOKENS,
-	    false },
-	{ "requests/s", NULL, "requests_per_s", FORM_RATE, SERIES_REQUESTS,
-	    false },
-	{ "queued", NULL, "queued", FORM_COUNT, SERIES_QUEUED, true },
-	{ "TTFT p95", "ttft_ms", "p95", FORM_MS, SERIES_TTFT_P95, true },
-	{ "running", NULL, "running", FORM_COUNT, SERIES_RUNNING, true },
-	{ "errors/s", NULL, NULL, FORM_RATE, SERIES_ERRORS, false },
+	{ "tok/s", NULL, "tokens_per_s", FORM_COUNT, SERIES_TOKENS,
+	    false, 1 },
+	{ "req/s", NULL, "requests_per_s", FORM_RATE, SERIES_REQUESTS,
+	    false, 1 },
+	{ "queued", NULL, "queued", FORM_COUNT, SERIES_QUEUED, true, 0 },
+	{ "TTFT95", "ttft_ms", "p95", FORM_MS, SERIES_TTFT_P95, true, 0 },
+	{ "running", NULL, "running", FORM_COUNT, SERIES_RUNNING, true, 0 },
+	{ "err/min", NULL, NULL, FORM_COUNT, SERIES_ERRORS, false, 60 },
 };
 
 struct overview {
@@ -179,6 +179,32 @@ set_processes(struct overview *own, const struct store *s)
 	json_decref(rows);
 }
 
+/* A model with what is worth a note: why it fails, or its canary. */
+static void
+set_models(struct overview *own, const struct store *s)
+{
+	json_t *rows = json_array(), *model;
+	size_t i;
+
+	json_array_foreach(store_list(s, "models"), i, model) {
+		json_t *row = json_copy(model), *reason;
+		double percent = row_number(model, "canary_percent");
+
+		reason = json_object_get(model, "reason");
+		if (json_string_length(reason) > 0)
+			json_object_set(row, "note", reason);
+		else if (percent > 0)
+			json_object_set_new(row, "note", json_sprintf(
+			    "%d %% to %s", (int)MEM_MIN(percent, 100.0),
+			    row_text(model, "next")));
+		else
+			json_object_set_new(row, "note", json_string(""));
+		json_array_append_new(rows, row);
+	}
+	list_set_array(&own->models, rows);
+	json_decref(rows);
+}
+
 static void
 update(struct view *v, const struct store *s)
 {
@@ -188,21 +214,32 @@ update(struct view *v, const struct store *s)
 	for (size_t i = 0; i < s->events.n; i++)
 		events[i] = store_ring_at(&s->events, i);
 	list_set(&own->events, events, NULL, s->events.n);
-	list_set_array(&own->models, store_list(s, "models"));
+	set_models(own, s);
 	set_processes(own, s);
 }
 
 /* ---- the load ---- */
 
-/* What is now: of the status, else the newest point. */
+static double
+step_s(const struct store *s)
+{
+	return s->step_ms > 0 ? s->step_ms / 1000 : 1;
+}
+
+/* What is now: of the status, else what the newest points make together. */
 static double
 value_now(const struct store *s, const struct load *l)
 {
-	if (l->object != NULL)
-		return row_number_in(store_status(s), l->object, l->field);
+	double v;
+
+	if (l->object != NULL) {
+		v = row_number_in(store_status(s), l->object, l->field);
+		return v > 0 ? v : NAN;	/* 0: none was measured */
+	}
 	if (l->field != NULL)
 		return row_number(store_status(s), l->field);
-	return s->n_points > 0 ? s->series[l->series][s->n_points - 1] : NAN;
+	return part_series(s, l->series, l->per_s * 1000, false, &v, 1) > 0 ?
+	    v * l->per_s / step_s(s) : NAN;
 }
 
 /* The history in w values, and the highest of them. */
@@ -210,37 +247,36 @@ static size_t
 graph_of(const struct store *s, const struct load *l, double *v, int w,
     double *max)
 {
-	double step_s = s->step_ms > 0 ? s->step_ms / 1000 : 1;
 	size_t n = part_series(s, l->series, SPAN_MS, l->peaks, v,
 	    (size_t)MEM_MIN(MEM_MAX(w, 0), PART_SERIES_MAX));
 
 	*max = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (!l->peaks)
-			v[i] /= step_s;
+		if (l->per_s > 0)
+			v[i] *= l->per_s / step_s(s);
 		if (v[i] > *max)
 			*max = v[i];
 	}
 	return n;
 }
 
-/* "label  value  graph  most" on a line. */
+/* "label  value  graph  scale" on a line. */
 static void
 draw_load_line(const struct area *a, int y, const struct store *s,
     const struct load *l)
 {
 	double v[PART_SERIES_MAX], max;
-	int w = a->w - 11 - 8 - 8;
+	int w = a->w - GRAPH_X - VALUE_W - 1;
 	size_t n = graph_of(s, l, v, w, &max);
 	struct buf text;
 
 	buf_init(&text, 4096);
 	area_puts(a, y, 0, ROLE_LABEL, l->label);
-	area_fit(a, y, 10, 8, ROLE_STRONG, true, part_number(l->form,
-	    value_now(s, l), &text));
-	area_spark(a, y, 19, 1, w, ROLE_GRAPH, v, n, max);
-	area_fit(a, y, a->w - 8, 8, ROLE_DIM, true, part_number(l->form,
-	    max > 0 ? max : NAN, &text));
+	area_fit(a, y, GRAPH_X - VALUE_W - 1, VALUE_W, ROLE_STRONG, true,
+	    part_number(l->form, value_now(s, l), &text));
+	area_spark(a, y, GRAPH_X, 1, w, ROLE_GRAPH, v, n, max);
+	area_fit(a, y, a->w - VALUE_W, VALUE_W, ROLE_DIM, true,
+	    part_number(l->form, max > 0 ? max : NAN, &text));
 	buf_fini(&text);
 }
 
@@ -289,15 +325,17 @@ draw_load(const struct area *a, const struct store *s)
 	struct area rest = area_sub(a, 1, 0, a->h - 1, a->w);
 
 	area_fill(&line, ROLE_HEAD);
-	area_puts(&line, 0, 0, ROLE_HEAD, "LOAD");
-	area_fit(&line, 0, 10, 8, ROLE_HEAD, true, slice_of("NOW"));
-	area_puts(&line, 0, 19, ROLE_HEAD, "5 MINUTES");
 	if (a->h >= 13 && a->w >= 60) {
-		area_fit(&line, 0, 10, 8, ROLE_HEAD, true, slice_of(""));
+		area_puts(&line, 0, 0, ROLE_HEAD, "LOAD, LAST 5 MINUTES");
 		draw_graphs(&rest, s);
 		return;
 	}
-	area_fit(&line, 0, a->w - 8, 8, ROLE_HEAD, true, slice_of("MOST"));
+	area_puts(&line, 0, 0, ROLE_HEAD, "LOAD");
+	area_fit(&line, 0, GRAPH_X - VALUE_W - 1, VALUE_W, ROLE_HEAD, true,
+	    slice_of("NOW"));
+	area_puts(&line, 0, GRAPH_X, ROLE_HEAD, "5 MINUTES");
+	area_fit(&line, 0, a->w - VALUE_W, VALUE_W, ROLE_HEAD, true,
+	    slice_of("SCALE"));
 	for (size_t i = 0; i < N_ELEMENTS(loads); i++)
 		draw_load_line(&rest, (int)i, s, &loads[i]);
 }
@@ -312,7 +350,7 @@ draw_memory(const struct area *a, int y, const struct store *s)
 	double committed = row_number_in(status, "memory", "committed");
 	double available = row_number_in(status, "memory", "free");
 	double share = limit > 0 ? committed / limit : 0;
-	int bar = MEM_MIN(MEM_MAX(a->w / 4, 8), 40), x = LABEL_W;
+	int bar = MEM_MIN(MEM_MAX(a->w / 5, 8), 40), x = LABEL_W;
 	struct buf text;
 
 	buf_init(&text, 4096);
@@ -325,10 +363,11 @@ draw_memory(const struct area *a, int y, const struct store *s)
 		x += area_puts(a, y, x, ROLE_TEXT, " of ");
 		x += area_put(a, y, x, ROLE_TEXT, part_number(FORM_BYTES,
 		    limit, &text));
-		x += area_puts(a, y, x, ROLE_TEXT, " committed, ");
-	} else {
-		x += area_puts(a, y, x, ROLE_TEXT, " committed, no limit, ");
 	}
+	if (a->w >= BESIDE_W - 1)
+		x += area_puts(a, y, x, ROLE_TEXT, " committed");
+	x += area_puts(a, y, x, ROLE_TEXT, limit > 0 ? ", " :
+	    ", no limit, ");
 	x += area_put(a, y, x, ROLE_TEXT, part_number(FORM_BYTES, available,
 	    &text));
 	area_puts(a, y, x, ROLE_TEXT, " free");
@@ -401,7 +440,7 @@ static void
 draw_tables(struct overview *own, const struct area *a)
 {
 	int models = MEM_MAX((int)own->models.n_all, 1) + 1;
-	int most = MEM_MAX(a->h * 3 / 5, 2);
+	int most = MEM_MAX(a->h <= 8 ? a->h - 2 : a->h * 3 / 5, 2);
 	struct area top, below;
 
 	models = MEM_MIN(models, most);
@@ -435,7 +474,7 @@ draw_narrow(struct overview *own, const struct store *s,
 		    state_role(row_slice(row, "state")), row_slice(row,
 		    "state")) + 2;
 	}
-	buf_printf(&text, "%zu of %zu ready", own->n_workers_ready,
+	buf_printf(&text, "%zu/%zu ready", own->n_workers_ready,
 	    own->n_workers);
 	part_pair(&head, 0, x, "workers", own->n_workers_ready ==
 	    own->n_workers ? ROLE_GOOD : ROLE_WARN, slice_of(buf_cstr(
@@ -458,7 +497,7 @@ upper_lines(const struct overview *own, const struct area *a)
 	int h = a->h - MIDDLE_LINES;
 	int wanted = MEM_MAX((int)own->processes.n_all, LOAD_LINES) + 1;
 
-	if (a->w >= 120 && h >= 30)
+	if (a->w >= WIDE_W && h >= 30)
 		return MEM_MAX(h * 2 / 5, MEM_MIN(wanted, h / 2));
 	return MEM_MIN(wanted, MEM_MAX(h / 2, LOAD_LINES + 1));
 }
@@ -468,7 +507,8 @@ draw(struct view *v, const struct store *s, const struct area *a,
     int64_t now_unix_ms)
 {
 	struct overview *own = v->own;
-	int h = upper_lines(own, a), w = MEM_MAX(PROCESSES_W, a->w * 2 / 5);
+	int h = upper_lines(own, a), w = MEM_MAX(PROCESSES_W, a->w < WIDE_W ? 0 :
+	    a->w / 2);
 	struct area left, right, middle, rest;
 
 	if (a->w < BESIDE_W || a->h < BESIDE_H) {

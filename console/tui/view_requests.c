@@ -105,12 +105,17 @@ is_shown(const struct requests *own, const json_t *row)
 static json_t *
 row_of_live(const json_t *live)
 {
+	static const char *const later[] = { "prefill_ms", "decode_ms",
+	    "ttft_ms" };
 	json_t *row = json_copy((json_t *)live);
 	double ends = row_number(live, "started_at") +
 	    row_number(live, "age_ms");
 
 	if (isfinite(ends))
 		json_object_set_new(row, "finished_at", json_real(ends));
+	for (size_t i = 0; i < N_ELEMENTS(later); i++)
+		if (row_number(row, later[i]) <= 0)
+			json_object_del(row, later[i]);
 	return row;
 }
 

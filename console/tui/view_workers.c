@@ -23,9 +23,9 @@ static const struct list_column columns[] = {
 	{ .column = { "state", "STATE", FORM_STATE, 8 } },
 	{ .column = { "threads", "THR", FORM_NUMBER, 3 }, .priority = 7 },
 	{ .column = { "cpu_percent", "CPU%", FORM_RATE, 5 }, .priority = 2 },
-	{ .column = { "rss_bytes", "RSS", FORM_BYTES, 9 }, .priority = 3 },
-	{ .column = { "kv_pages_used", "KV PAGES", FORM_NUMBER, 16 },
-	    .priority = 8, .total = "kv_pages" },
+	{ .column = { "rss_bytes", "RSS", FORM_SIZE, 5 }, .priority = 3 },
+	{ .column = { "kv_pages_used", "KV PAGES", FORM_NUMBER, 9 },
+	    .priority = 3, .total = "kv_pages" },
 	{ .column = { "running", "RUN", FORM_NUMBER, 3 }, .priority = 2 },
 	{ .column = { "tokens_per_s", "TOK/S", FORM_RATE, 6 },
 	    .priority = 2 },
@@ -93,7 +93,7 @@ draw_memory(const struct area *a, int y, const json_t *w)
 	area_puts(a, y, 0, ROLE_LABEL, "memory");
 	for (size_t i = 0; i < N_ELEMENTS(parts); i++)
 		x += part_pair(a, y, x, parts[i].label, ROLE_TEXT,
-		    part_number(FORM_BYTES, row_number(w, parts[i].field),
+		    part_number(FORM_SIZE, row_number(w, parts[i].field),
 		    &text)) + 2;
 	buf_fini(&text);
 }

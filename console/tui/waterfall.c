@@ -41,13 +41,13 @@ span(const json_t *row, size_t i, int w, int *from, int *end)
 		before += k < i ? ms_of(row, k) : 0;
 	}
 	*from = *end = 0;
-	if (!(total > 0) || w <= 0)
+	if (!(ms_of(row, i) > 0) || w <= 0)
 		return;
 	*from = (int)(before / total * w);
 	*end = (int)lround((before + ms_of(row, i)) / total * w);
 	if (*from >= w)
 		*from = w - 1;
-	if (*end <= *from && ms_of(row, i) > 0)
+	if (*end <= *from)
 		*end = *from + 1;
 }
 
