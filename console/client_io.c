@@ -32,8 +32,7 @@ struct client {
 	int		 fd;
 	struct buf	 in;
 	size_t		 at;		/* bytes of in already handed out */
-	uint64_t	 silence_ms;
-	struct progress	*progress;
+	const struct client_exchange *x;
 };
 
 int
@@ -69,14 +68,17 @@ connect_failed(const char *path, int error, struct cause *cause)
 	if (error == ENOENT || error == ECONNREFUSED)
 		return cause_set(cause, BM_ENODAEMON,
 		    "no daemon listens on %s", path);
+	if (error == EAGAIN)
+		return cause_set(cause, BM_EOVERLOAD,
+		    "too many wait to be heard on %s", path);
 	if (error == EACCES || error == EPERM)
 		return cause_set(cause, -EACCES, "not allowed to use %s",
 		    path);
 	return cause_set(cause, -error, "%s: %s", path, strerror(error));
 }
 
-static int
-open_socket(const char *path, int *out, struct cause *cause)
+int
+client_open(const char *path, int flags, int *out, struct cause *cause)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd;
@@ -86,7 +88,8 @@ open_socket(const char *path, int *out, struct cause *cause)
 		return cause_set(cause, -ENAMETOOLONG,
 		    "%s: longer than the %zu bytes of a socket's path", path,
 		    sizeof(sa.sun_path) - 1);
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags,
+	    0)) < 0)
 		return cause_set(cause, -errno, "socket: %s",
 		    strerror(errno));
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
@@ -105,31 +108,25 @@ client_probe(const char *path)
 	struct cause why;
 	int fd, r;
 
-	if ((r = open_socket(path, &fd, &why)) == 0)
+	if ((r = client_open(path, 0, &fd, &why)) == 0)
 		close(fd);
 	return r;
 }
 
-static int
-lost(struct cause *cause)
+int
+client_lost(struct cause *cause)
 {
 	return cause_set(cause, -ECONNRESET,
 	    "the daemon closed the connection before it had answered");
 }
 
 static int
-send_words(struct client *c, const char *const *words, size_t n,
-    struct cause *cause)
+send_text(struct client *c, struct slice text, struct cause *cause)
 {
-	struct buf b;
 	size_t at = 0;
-	int r = 0;
 
-	buf_init(&b, SIZE_MAX / 2);
-	words_join(words, n, &b);
-	buf_put_u8(&b, '\n');
-	while (r == 0 && at < b.len) {
-		ssize_t sent = fd_send(c->fd, b.data + at, b.len - at, -1);
+	while (at < text.n) {
+		ssize_t sent = fd_send(c->fd, text.p + at, text.n - at, -1);
 
 		if (sent >= 0)
 			at += (size_t)sent;
@@ -137,11 +134,10 @@ send_words(struct client *c, const char *const *words, size_t n,
 			/* It may have said why; reading finds out. */
 			break;
 		else if (errno != EINTR)
-			r = cause_set(cause, -errno, "sending: %s",
+			return cause_set(cause, -errno, "sending: %s",
 			    strerror(errno));
 	}
-	buf_fini(&b);
-	return r;
+	return 0;
 }
 
 /* Wait for bytes, ticking; 0, or the reason why there are none. */
@@ -149,21 +145,24 @@ static int
 read_more(struct client *c, struct cause *cause)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
-	uint64_t start = clock_now_ns();
+	uint64_t start = clock_now_ns(), silence_ms = c->x->silence_ms;
 	uint8_t *to;
 	ssize_t got;
 	int r;
 
-	while ((r = poll(&p, 1, c->silence_ms > 0 && c->silence_ms < TICK_MS ?
-	    (int)c->silence_ms : TICK_MS)) <= 0) {
+	while ((r = poll(&p, 1, silence_ms > 0 && silence_ms < TICK_MS ?
+	    (int)silence_ms : TICK_MS)) <= 0) {
 		if (r < 0 && errno != EINTR)
 			return cause_set(cause, -errno, "poll: %s",
 			    strerror(errno));
-		progress_tick(c->progress);
-		if (c->silence_ms > 0 && clock_ms_between(start,
-		    clock_now_ns()) >= (double)c->silence_ms)
+		progress_tick(c->x->progress);
+		if (c->x->say != NULL && (r = send_text(c,
+		    c->x->say(c->x->arg), cause)) != 0)
+			return r;
+		if (silence_ms > 0 && clock_ms_between(start,
+		    clock_now_ns()) >= (double)silence_ms)
 			return cause_set(cause, BM_ETIMEOUT, "no answer "
-			    "within %.3g s", (double)c->silence_ms / 1000);
+			    "within %.3g s", (double)silence_ms / 1000);
 	}
 	if ((to = buf_reserve(&c->in, READ_BYTES)) == NULL)
 		return cause_set(cause, BM_ELIMIT,
@@ -172,7 +171,7 @@ read_more(struct client *c, struct cause *cause)
 	if ((got = recv(c->fd, to, READ_BYTES, 0)) > 0)
 		c->in.len += (size_t)got;
 	else if (got == 0 || errno != EINTR)
-		return lost(cause);
+		return client_lost(cause);
 	return 0;
 }
 
@@ -248,27 +247,52 @@ client_parse_end(struct slice line, struct cause *cause)
 	return code;
 }
 
-static int
-read_answer(struct client *c, client_line_fn each, void *arg,
+int
+client_exchange(const char *path, const struct client_exchange *x,
     struct cause *cause)
 {
+	struct client c = { .x = x };
 	struct slice line;
+	int r;
+
+	if ((r = client_open(path, 0, &c.fd, cause)) != 0)
+		return r;
+	buf_init(&c.in, LINE_MAX_BYTES);
+	r = send_text(&c, x->request, cause);
+	if (r == 0)
+		do {
+			if ((r = read_line(&c, &line, cause)) == 0)
+				r = x->take(x->arg, line, cause);
+		} while (r > 0);
+	progress_end(x->progress);
+	buf_fini(&c.in);
+	close(c.fd);
+	return r;
+}
+
+/* ---- commands ---- */
+
+struct answer {
+	client_line_fn	 each;
+	void		*arg;
+};
+
+static int
+take_answer(void *arg, struct slice line, struct cause *cause)
+{
+	const struct answer *a = arg;
 	char shown[80];
 	int r;
 
-	for (;;) {
-		if ((r = read_line(c, &line, cause)) != 0)
-			return r;
-		if ((r = client_parse_end(line, cause)) <= 0)
-			return r;
-		if (line.n > 0 && line.p[0] == '{') {
-			each(arg, line);
-		} else if (line.n > 0) {
-			return cause_set(cause, BM_EPROTO,
-			    "the daemon sent what is no answer: %s",
-			    str_vis(shown, sizeof(shown), line.p, line.n));
-		}
-	}
+	if ((r = client_parse_end(line, cause)) <= 0)
+		return r;
+	if (line.n > 0 && line.p[0] == '{')
+		a->each(a->arg, line);
+	else if (line.n > 0)
+		return cause_set(cause, BM_EPROTO,
+		    "the daemon sent what is no answer: %s",
+		    str_vis(shown, sizeof(shown), line.p, line.n));
+	return 1;
 }
 
 int
@@ -276,16 +300,17 @@ client_run(const char *path, const char *const *words, size_t n,
     uint64_t silence_ms, struct progress *progress, client_line_fn each,
     void *arg, struct cause *cause)
 {
-	struct client c = { .silence_ms = silence_ms, .progress = progress };
+	struct answer answer = { each, arg };
+	struct client_exchange x = { .silence_ms = silence_ms,
+	    .progress = progress, .take = take_answer, .arg = &answer };
+	struct buf b;
 	int r;
 
-	if ((r = open_socket(path, &c.fd, cause)) != 0)
-		return r;
-	buf_init(&c.in, LINE_MAX_BYTES);
-	if ((r = send_words(&c, words, n, cause)) == 0)
-		r = read_answer(&c, each, arg, cause);
-	progress_end(progress);
-	buf_fini(&c.in);
-	close(c.fd);
+	buf_init(&b, SIZE_MAX / 2);
+	words_join(words, n, &b);
+	buf_put_u8(&b, '\n');
+	x.request = (struct slice){ (const char *)b.data, b.len };
+	r = client_exchange(path, &x, cause);
+	buf_fini(&b);
 	return r;
 }

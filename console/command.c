@@ -32,6 +32,10 @@ doer_of(const struct command *cmd)
 		return do_tokenize;
 	case CMD_ID_DETOKENIZE:
 		return do_detokenize;
+	case CMD_ID_CHAT:
+		return do_chat;
+	case CMD_ID_WATCH:
+		return do_watch;
 	case CMD_ID_SHELL:
 		return do_shell;
 	default:

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,6 +60,17 @@ ctl_fail(const struct ctl *ctl, const struct cause *cause)
 		buf_fini(&b);
 	}
 	return ctl_exit_status(cause->code);
+}
+
+bool
+ctl_wants_color(const struct ctl *ctl, int fd)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (ctl->color != COLOR_AUTO)
+		return ctl->color == COLOR_ALWAYS;
+	return isatty(fd) && (no == NULL || no[0] == '\0') &&
+	    term != NULL && strcmp(term, "dumb") != 0;
 }
 
 void

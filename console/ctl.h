@@ -29,6 +29,7 @@ struct ctl {
 	bool		 keep_going;	/* from stdin: past one that fails */
 	bool		 readonly;	/* refuse risk 1 and more */
 	bool		 ascii;		/* of the screen */
+	bool		 one_line;	/* each JSON value */
 	enum ctl_color	 color;
 	bool		 has_timeout;
 	uint64_t	 timeout_ms;	/* 0: none */
@@ -52,15 +53,25 @@ int	 do_tokenize(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
 int	 do_detokenize(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
-
 int	 do_shell(const struct ctl *ctl, const struct command *cmd,
 	    const char *const *args, size_t n_args);
+int	 do_top(const struct ctl *ctl, const struct command *cmd,
+	    const char *const *args, size_t n_args);
+int	 do_chat(const struct ctl *ctl, const struct command *cmd,
+	    const char *const *args, size_t n_args);
+int	 do_watch(const struct ctl *ctl, const struct command *cmd,
+	    const char *const *args, size_t n_args);
+/* The overview count times (0: without end); an exit code. */
+int	 watch_overview(const struct ctl *ctl, uint64_t interval_ms,
+	    uint64_t count);
 
 /* Tell the failure, on stderr and with --json as {"error":...} on stdout;
  * returns the exit code that goes with it. */
 int	 ctl_fail(const struct ctl *ctl, const struct cause *cause);
 /* The exit code of an error code (err.def, or -errno). */
 int	 ctl_exit_status(int code);
+/* Colours on that descriptor? By the option, else by NO_COLOR and TERM. */
+bool	 ctl_wants_color(const struct ctl *ctl, int fd);
 /* A sentence on stderr, unless -q. */
 void	 ctl_hint(const struct ctl *ctl, const char *fmt, ...)
 	    BM_PRINTF(2, 3);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "console/args.h"
 #include "console/command.h"
 #include "console/help.h"
@@ -46,6 +47,9 @@ static const struct letter {
 /* What to do when no command is given. */
 struct choice {
 	bool	 shell;
+	bool	 batch;
+	uint64_t count;
+	uint64_t delay_ms;
 };
 
 /* "+s:t:..." */
@@ -125,6 +129,17 @@ take_option(struct ctl *ctl, struct choice *choice, int opt, const char *arg)
 	case OPT_INTERACTIVE:
 		choice->shell = true;
 		break;
+	case OPT_BATCH:
+		choice->batch = true;
+		break;
+	case OPT_COUNT:
+		if (str_to_u64(arg, &choice->count) != 0)
+			r = cause_set(&cause, BM_EUSAGE,
+			    "-n wants a number, not %s", arg);
+		break;
+	case OPT_DELAY:
+		r = args_ms("-d", arg, &choice->delay_ms, &cause);
+		break;
 	case OPT_TIMEOUT:
 		ctl->has_timeout = true;
 		r = args_ms("-t", arg, &ctl->timeout_ms, &cause);
@@ -147,6 +162,8 @@ run(const struct ctl *ctl, const struct choice *choice)
 {
 	const char *shell[] = { "shell", NULL };
 
+	if (choice->batch)
+		return watch_overview(ctl, choice->delay_ms, choice->count);
 	if (choice->shell)
 		return ctl_run_words(ctl, shell, 1);
 	if (!isatty(STDIN_FILENO))

@@ -83,29 +83,39 @@ find_history(void)
 	return history_path[0] != '\0';
 }
 
-void
-line_begin(bool keeps_history)
+/* Lines of another use are forgotten, those of before read again. */
+static void
+begin_history(enum line_use use)
 {
-	struct sigaction sa = { .sa_handler = on_interrupt };
-
-	sigemptyset(&sa.sa_mask);
-	sigaction(SIGINT, &sa, &before);	/* reads do not go on */
-	rl_readline_name = "bigmodelctl";
-	rl_getc_function = read_key;
-	history_path[0] = '\0';
 	clear_history();
+	history_path[0] = '\0';
 	stifle_history(LINE_HISTORY_MAX);
 	using_history();
-	if (keeps_history && find_history()) {
+	if (use == LINE_COMMANDS && find_history()) {
 		make_folders(history_path);
 		read_history(history_path);
 	}
 }
 
 void
+line_begin(enum line_use use)
+{
+	static enum line_use used = LINE_CHAT;
+	struct sigaction sa = { .sa_handler = on_interrupt };
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGINT, &sa, &before);	/* reads do not go on */
+	rl_readline_name = "bigmodelctl";
+	rl_getc_function = read_key;
+	/* Other shells add to the file meanwhile. */
+	if (use == LINE_COMMANDS || use != used)
+		begin_history(use);
+	used = use;
+}
+
+void
 line_end(void)
 {
-	clear_history();
 	sigaction(SIGINT, &before, NULL);
 }
 

@@ -11,9 +11,11 @@
 /* The history that shells share: $XDG_STATE_HOME/bigmodelctl/history. */
 #define LINE_HISTORY_MAX 1000
 
-/* Begin to edit; with keeps_history lines are read from and added to the
- * history file, else they are remembered until line_end only. */
-void	 line_begin(bool keeps_history);
+/* What is edited: commands have a history in a file, what is said to a model
+ * is remembered until the program ends. */
+enum line_use { LINE_COMMANDS, LINE_CHAT };
+/* Begin to edit, that is to have ^C end the line only. */
+void	 line_begin(enum line_use use);
 enum line_end_by { LINE_ENTERED, LINE_INTERRUPTED, LINE_ENDED };
 /* A line without its end, to free; NULL unless LINE_ENTERED. */
 char	*line_read(const char *prompt, enum line_end_by *by);

@@ -61,6 +61,7 @@ struct output {
 	json_t			*fields;	/* names of a generic table */
 	struct buf		 text;
 	size_t			 n_rows;
+	bool			 one_line;	/* no line ends within JSON */
 };
 
 extern const struct output_ops output_text, output_json;

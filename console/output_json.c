@@ -87,7 +87,7 @@ json_row(struct output *o, const json_t *row, struct slice raw)
 	if (o->shape == OUTPUT_OBJECT)
 		buf_clear(&o->text);
 	else if (o->n_rows > 0)
-		buf_puts(&o->text, ",\n");
+		buf_puts(&o->text, o->one_line ? "," : ",\n");
 	buf_put(&o->text, raw.p, raw.n);
 	o->n_rows++;
 }

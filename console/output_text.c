@@ -28,29 +28,19 @@ terminal_width(int fd)
 	return 80;
 }
 
-static bool
-wants_color(enum ctl_color color, int fd)
-{
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	if (color != COLOR_AUTO)
-		return color == COLOR_ALWAYS;
-	return isatty(fd) && (no == NULL || no[0] == '\0') &&
-	    term != NULL && strcmp(term, "dumb") != 0;
-}
-
 void
 output_init(struct output *o, const struct ctl *ctl,
     const struct command *cmd, enum output_shape shape)
 {
 	*o = (struct output){ .shape = shape, .to = stdout };
 	o->ops = ctl->json ? &output_json : &output_text;
+	o->one_line = ctl->one_line;
 	o->columns = view_columns(cmd->id, &o->n_columns);
 	buf_init(&o->text, SIZE_MAX / 2);
 	table_init(&o->table);
 	o->table.max_width = terminal_width(STDOUT_FILENO);
 	o->table.has_titles = ctl->headers || o->table.max_width > 0;
-	o->table.has_color = wants_color(ctl->color, STDOUT_FILENO);
+	o->table.has_color = ctl_wants_color(ctl, STDOUT_FILENO);
 }
 
 void

@@ -97,7 +97,7 @@ run_lines(const struct ctl *ctl)
 	for (;;) {
 		enum ctl_line what;
 
-		line_begin(true);
+		line_begin(LINE_COMMANDS);
 		complete_commands(ctl);
 		line = read_command(ctl, &by);
 		if (line != NULL)

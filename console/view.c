@@ -124,6 +124,18 @@ view_shape(enum command_id id)
 	}
 }
 
+static const struct column watch_view[] = {
+	{ "at", "TIME", FORM_TIME, 19 },
+	{ "state", "STATE", FORM_STATE, 8 },
+	{ "queued", "QUEUED", FORM_NUMBER, 6 },
+	{ "running", "RUNNING", FORM_NUMBER, 7 },
+	{ "requests_per_s", "REQ/S", FORM_RATE, 7 },
+	{ "tokens_per_s", "TOK/S", FORM_RATE, 8 },
+	{ "ttft_p95_ms", "TTFT95", FORM_MS, 8 },
+	{ "workers_ready", "WORKERS", FORM_NUMBER, 7 },
+	{ "memory_bytes", "MEMORY", FORM_BYTES, 9 },
+};
+
 #define VIEW(v) (*n = N_ELEMENTS(v), v)
 
 const struct column *
@@ -144,6 +156,8 @@ view_columns(enum command_id id, size_t *n)
 		return VIEW(events_view);
 	case CMD_ID_LOG:
 		return VIEW(log_view);
+	case CMD_ID_WATCH:
+		return VIEW(watch_view);
 	default:
 		*n = 0;
 		return NULL;
