@@ -11,16 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "gate/admin_impl.h"
 #include "gate/core.h"
 #include "gate/show.h"
 
-#define FOLLOW_MS	300
-#define ID_BEFORE_ALL	"00000000-0000-0000-0000-000000000000"
 #define WAIT_MS		50
 #define WAIT_DEFAULT_MS	60000
 
@@ -95,8 +92,8 @@ record(struct admin *a, int code, const char *text)
 	buf_fini(&b);
 }
 
-static void
-finish(struct admin *a, int code, const char *text)
+void
+admin_finish(struct admin *a, int code, const char *text)
 {
 	if (a->cmd != NULL && a->cmd->risk >= 1)
 		record(a, code, text);
@@ -146,7 +143,7 @@ on_procs_end(void *arg, int code, const char *text)
 		show_workers(a->gate, &a->out);
 		break;
 	}
-	finish(a, 0, NULL);
+	admin_finish(a, 0, NULL);
 }
 
 static void
@@ -165,7 +162,7 @@ on_end(void *arg, int code, const char *text)
 	a->ticket = 0;
 	if (code == 0 && text != NULL && *text != '\0')
 		show_message(text, &a->out);
-	finish(a, code, text);
+	admin_finish(a, code, text);
 }
 
 static void
@@ -183,7 +180,7 @@ ask_kernels(struct admin *a)
 	    &(struct msg_kernels){ 0 }, on_kernel, on_end, a);
 }
 
-/* ---- what master and reqlog carry out ---- */
+/* ---- what the master carries out ---- */
 
 /* How far it is, and what came of it. */
 static void
@@ -210,134 +207,6 @@ ask_master(struct admin *a)
 	buf_fini(&list);
 }
 
-/* Remember the last row's id, so that the next question begins after it. */
-static void
-note_id(struct admin *a, struct slice json)
-{
-	json_t *o = json_loadb(json.p, json.n, 0, NULL);
-	const char *id = json_string_value(json_object_get(o, "id"));
-
-	if (id != NULL) {
-		free(a->last_id);
-		a->last_id = xstrdup(id);
-	}
-	json_decref(o);
-}
-
-static void
-on_record(void *arg, unsigned type, struct cur body)
-{
-	struct admin *a = arg;
-	struct msg_record m;
-
-	if (type != MSG_RECORD || msg_get_record(body, &m) != 0)
-		return;
-	a->n_records++;
-	if (a->follow != FOLLOW_NO)
-		note_id(a, m.json);
-	if (a->follow == FOLLOW_ANCHOR)
-		return;
-	buf_put(&a->out, m.json.p, m.json.n);
-	buf_put_u8(&a->out, '\n');
-	/* A large answer leaves while it comes; beyond the limit the host
-	 * closes the connection. */
-	if (a->out.len > (1u << 16) || a->out.failed)
-		a->host->wake(a);
-}
-
-static void
-on_query_end(void *arg, int code, const char *text)
-{
-	struct admin *a = arg;
-	bool goes_on = code == 0;
-
-	a->ticket = 0;
-	/* While reqlog restarts, who follows waits. */
-	if (a->follow == FOLLOW_NEXT && code == BM_EOVERLOAD)
-		goes_on = true;
-	if (a->follow == FOLLOW_NO || a->is_eof || !goes_on) {
-		finish(a, code, text);
-		return;
-	}
-	a->host->wake(a);
-	if (a->follow == FOLLOW_ANCHOR) {
-		a->follow = FOLLOW_FIRST;
-		a->host->later(a, 1);
-		return;
-	}
-	a->follow = FOLLOW_NEXT;
-	/* An answer may be cut; the rest follows at once. */
-	a->host->later(a, a->n_records > 0 ? 1 : FOLLOW_MS);
-}
-
-static const char *
-query_kind(const struct admin *a)
-{
-	switch (a->cmd->id) {
-	case CMD_ID_SQL:
-		return "sql";
-	case CMD_ID_SHOW_EVENTS:
-		return "events";
-	default:
-		return "log";
-	}
-}
-
-static void
-put_query_words(const struct admin *a, struct buf *list)
-{
-	if (a->follow == FOLLOW_ANCHOR) {
-		strs_put(list, slice_of("--limit"));
-		strs_put(list, slice_of("1"));
-		return;
-	}
-	for (size_t i = a->n_cmd; i < a->words.n; i++) {
-		const char *word = a->words.w[i];
-
-		if (a->cmd->id == CMD_ID_LOG && strcmp(word, "--follow") == 0)
-			continue;
-		if (a->follow == FOLLOW_NEXT && strcmp(word, "--limit") == 0)
-			i++;	/* bounds the beginning only */
-		else
-			strs_put(list, slice_of(word));
-	}
-	if (a->follow == FOLLOW_NEXT) {
-		strs_put(list, slice_of("--after"));
-		strs_put(list, slice_of(a->last_id != NULL ? a->last_id :
-		    ID_BEFORE_ALL));
-	}
-}
-
-static void
-ask_reqlog(struct admin *a)
-{
-	struct msg_query m = { .kind = slice_of(query_kind(a)) };
-	struct buf list;
-
-	a->n_records = 0;
-	buf_init(&list, ADMIN_LINE_MAX * 8);
-	put_query_words(a, &list);
-	m.words = (struct slice){ (const char *)list.data, list.len };
-	a->ticket = gate_ask(a->gate, R_REQLOG, MSG_QUERY, &m, on_record,
-	    on_query_end, a);
-	buf_fini(&list);
-}
-
-/*
- * log --follow begins with the id of the newest row of all: where the answer
- * to the filters is empty, the next question still knows where to go on.
- */
-static void
-begin_query(struct admin *a)
-{
-	for (size_t i = a->n_cmd; i < a->words.n; i++) {
-		if (a->cmd->id == CMD_ID_LOG &&
-		    strcmp(a->words.w[i], "--follow") == 0)
-			a->follow = FOLLOW_ANCHOR;
-	}
-	ask_reqlog(a);
-}
-
 /* ---- cancel, wait ---- */
 
 static void
@@ -347,11 +216,12 @@ do_cancel(struct admin *a)
 	struct request *r = core_find_uuid(a->gate, id);
 
 	if (r == NULL) {
-		finish(a, BM_ENOTFOUND, "no request of that id waits or runs");
+		admin_finish(a, BM_ENOTFOUND,
+		    "no request of that id waits or runs");
 		return;
 	}
 	request_cancel(a->gate, r);
-	finish(a, 0, NULL);
+	admin_finish(a, 0, NULL);
 }
 
 static void
@@ -365,16 +235,16 @@ say_unready(struct admin *a)
 	else
 		snprintf(text, sizeof(text), "model %s is %s%s%s", m->name,
 		    m->state, m->reason[0] != '\0' ? ": " : "", m->reason);
-	finish(a, BM_ETIMEOUT, text);
+	admin_finish(a, BM_ETIMEOUT, text);
 }
 
 static void
 wait_more(struct admin *a)
 {
 	if (gate_is_ready(a->gate))
-		finish(a, 0, NULL);
+		admin_finish(a, 0, NULL);
 	else if (a->gate->is_draining)
-		finish(a, BM_EOVERLOAD, "the daemon is shutting down");
+		admin_finish(a, BM_EOVERLOAD, "the daemon is shutting down");
 	else if (clock_now_ns() >= a->end_ns)
 		say_unready(a);
 	else
@@ -390,7 +260,7 @@ do_wait(struct admin *a)
 	if (n_args != 0 && (n_args != 2 ||
 	    strcmp(a->words.w[a->n_cmd], "--timeout") != 0 ||
 	    str_to_ms(a->words.w[a->n_cmd + 1], &ms) != 0)) {
-		finish(a, BM_EUSAGE, "usage: wait ready [--timeout S]");
+		admin_finish(a, BM_EUSAGE, "usage: wait ready [--timeout S]");
 		return;
 	}
 	a->end_ns = clock_now_ns() + ms * CLOCK_NS_PER_MS;
@@ -412,7 +282,7 @@ on_watch_due(void *arg)
 
 	watch_put(a->gate, &a->watch, &a->out);
 	if (a->is_eof) {
-		finish(a, 0, NULL);
+		admin_finish(a, 0, NULL);
 		return;
 	}
 	a->host->wake(a);
@@ -455,13 +325,13 @@ do_watch(struct admin *a)
 	unsigned ms = WATCH_MS_DEFAULT;
 
 	if (n_args > 0 && strchr(word, '=') == NULL) {
-		finish(a, BM_EUSAGE, "a command is watched by bigmodelctl; "
-		    "here: watch [interval_ms=MS]");
+		admin_finish(a, BM_EUSAGE, "a command is watched by "
+		    "bigmodelctl; here: watch [interval_ms=MS]");
 		return;
 	}
 	if (n_args > 1 || (n_args == 1 && parse_interval(word, &ms) != 0)) {
-		finish(a, BM_EUSAGE, "usage: watch [interval_ms=MS], MS from "
-		    "100 to 60000");
+		admin_finish(a, BM_EUSAGE, "usage: watch [interval_ms=MS], "
+		    "MS from 100 to 60000");
 		return;
 	}
 	a->watch = (struct watch){ .interval_ms = ms, .due = on_watch_due,
@@ -507,7 +377,7 @@ run_gate_command(struct admin *a)
 		show_commands(&a->out);
 		break;
 	}
-	finish(a, 0, NULL);
+	admin_finish(a, 0, NULL);
 }
 
 static void
@@ -521,12 +391,12 @@ run(struct admin *a)
 		ask_master(a);
 		break;
 	case CMD_REQLOG:
-		begin_query(a);
+		admin_query(a);
 		break;
 	case CMD_OFFLINE:
 	case CMD_CONSOLE:
-		finish(a, BM_EUSAGE, "this command needs no daemon: say it to "
-		    "bigmodelctl");
+		admin_finish(a, BM_EUSAGE, "this command needs no daemon: "
+		    "say it to bigmodelctl");
 		break;
 	}
 }
@@ -548,7 +418,7 @@ admin_line(struct admin *a, struct slice line)
 		r = command_find((const char *const *)a->words.w, a->words.n,
 		    &a->cmd, &a->n_cmd, &cause);
 	if (r != 0)
-		finish(a, r, cause.text);
+		admin_finish(a, r, cause.text);
 	else
 		run(a);
 }
@@ -567,7 +437,7 @@ admin_eof(struct admin *a)
 	/* Everybody gets one snapshot. */
 	if (a->is_busy && a->cmd != NULL && a->cmd->id == CMD_ID_WATCH &&
 	    a->watch.seq > 0)
-		finish(a, 0, NULL);
+		admin_finish(a, 0, NULL);
 }
 
 void
@@ -579,8 +449,6 @@ admin_time(struct admin *a)
 		wait_more(a);
 	else if (a->cmd->id == CMD_ID_WATCH)
 		watch_more(a);
-	else if (a->follow != FOLLOW_NO && a->is_eof)
-		finish(a, 0, NULL);
 	else if (a->follow != FOLLOW_NO)
-		ask_reqlog(a);
+		admin_query_more(a);
 }
