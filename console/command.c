@@ -38,6 +38,8 @@ doer_of(const struct command *cmd)
 		return do_watch;
 	case CMD_ID_SHELL:
 		return do_shell;
+	case CMD_ID_TOP:
+		return do_top;
 	default:
 		return do_daemon;
 	}

@@ -160,7 +160,7 @@ take_option(struct ctl *ctl, struct choice *choice, int opt, const char *arg)
 static int
 run(const struct ctl *ctl, const struct choice *choice)
 {
-	const char *shell[] = { "shell", NULL };
+	const char *shell[] = { "shell", NULL }, *top[] = { "top", NULL };
 
 	if (choice->batch)
 		return watch_overview(ctl, choice->delay_ms, choice->count);
@@ -168,8 +168,7 @@ run(const struct ctl *ctl, const struct choice *choice)
 		return ctl_run_words(ctl, shell, 1);
 	if (!isatty(STDIN_FILENO))
 		return ctl_run_stdin(ctl);
-	help_short(stderr);
-	return CTL_USAGE;
+	return ctl_run_words(ctl, top, 1);
 }
 
 int

@@ -658,7 +658,7 @@ act_menu(struct tui *t)
 			continue;
 		snprintf(word, sizeof(word), "%d", (int)b->action);
 		snprintf(label, sizeof(label), "%-10s %-4s %s",
-		    key_actions[b->action].name, key_name(b->key, key),
+		    key_actions[b->action].name, keys_name(b->key, key),
 		    key_actions[b->action].help);
 		dialog_add(&t->dialog, word, label);
 	}

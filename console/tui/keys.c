@@ -46,11 +46,11 @@ static const struct {
 	{ K_LEFT, "Left" }, { K_RIGHT, "Right" }, { K_PAGE_UP, "PgUp" },
 	{ K_PAGE_DOWN, "PgDn" }, { K_HOME, "Home" }, { K_END, "End" },
 	{ K_BACKSPACE, "BkSp" }, { K_DELETE, "Del" },
-	{ K_BACKTAB, "S-Tab" }, { K_INSERT, "Ins" }, { K_MOUSE, "Mouse" },
+	{ K_BACKTAB, "S-Tab" }, { K_INSERT, "Ins" },
 };
 
 const char *
-key_name(int key, char out[16])
+keys_name(int key, char out[16])
 {
 	size_t n;
 
@@ -108,7 +108,7 @@ join_keys(const enum key_context *contexts, size_t k, enum action act,
 		    keys_find(contexts, k, b->key) != ACT_NONE)
 			continue;
 		buf_printf(out, "%s%s", out->len > 0 ? " " : "",
-		    key_name(b->key, name));
+		    keys_name(b->key, name));
 	}
 }
 

@@ -14,7 +14,10 @@ enum {
 	K_UP = 0x110000, K_DOWN, K_LEFT, K_RIGHT, K_PAGE_UP, K_PAGE_DOWN,
 	K_HOME, K_END, K_BACKSPACE, K_DELETE, K_BACKTAB, K_INSERT,
 	K_F1, K_F2, K_F3, K_F4, K_F5, K_F6, K_F7, K_F8, K_F9, K_F10, K_F11,
-	K_F12, K_MOUSE,		/* see tui_mouse */
+	K_F12,
+	/* Bits, with a character: Alt held; pasted, so that it is text and
+	 * nothing that commands: no table binds it. */
+	K_ALT = 0x1000000, K_PASTED = 0x2000000,
 };
 #define K_CTRL(c) ((c) & 0x1f)
 
@@ -49,7 +52,7 @@ extern const size_t n_key_bindings;
  * binds it; ACT_NONE. */
 enum action keys_find(const enum key_context *contexts, size_t n, int key);
 /* "Up", "^B", "F9", "Space", "x". */
-const char *key_name(int key, char out[16]);
+const char *keys_name(int key, char out[16]);
 /* The text of `?`: for each of the contexts a title and lines of keys, name
  * and help; a key that an earlier context binds is not told again. */
 void	 keys_help(const enum key_context *contexts, size_t n,

@@ -67,8 +67,8 @@ void	 list_init(struct list *l, const struct list_column *columns, size_t n,
 void	 list_fini(struct list *l);
 /* New rows, of which the list takes references; is_live may be NULL.  A row
  * that was there before keeps what is known of it. */
-void	 list_set(struct list *l, const json_t *const *rows, const bool *is_live,
-	    size_t n);
+void	 list_set(struct list *l, const json_t *const *rows,
+	    const bool *is_live, size_t n);
 /* "text": rows of which some column contains it, letters of either case;
  * "!text": those of which none does; "field:text" in that column.  NULL or
  * "": all. */

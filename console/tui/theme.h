@@ -41,7 +41,8 @@ enum glyph {
 	GLYPH_UP, GLYPH_DOWN,	/* sorted so */
 	GLYPH_TAG, GLYPH_ACTIVE,	/* marks before a row */
 	GLYPH_BAR_FULL, GLYPH_BAR_EMPTY,
-	GLYPH_SPARK_0, GLYPH_SPARK_8 = GLYPH_SPARK_0 + 8,	/* nine heights */
+	GLYPH_SPARK_0,		/* nine heights */
+	GLYPH_SPARK_8 = GLYPH_SPARK_0 + 8,
 	GLYPH_N
 };
 

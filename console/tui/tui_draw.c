@@ -133,7 +133,7 @@ draw_keys_of(const struct area *a, int x, enum key_context context)
 		if (k->context != context || k->action == last)
 			continue;
 		last = k->action;
-		key_name(k->key, name);
+		keys_name(k->key, name);
 		if (x + (int)(strlen(name) + strlen(word)) + 2 > a->w)
 			continue;
 		x += area_puts(a, 0, x, ROLE_KEY, name);
@@ -153,7 +153,7 @@ draw_hint(const struct area *a, int *x, enum key_context context,
 
 		if (k->context != context || k->action != action)
 			continue;
-		*x += area_puts(a, 0, *x, ROLE_KEY, key_name(k->key, name));
+		*x += area_puts(a, 0, *x, ROLE_KEY, keys_name(k->key, name));
 		*x += area_puts(a, 0, *x, ROLE_HINT,
 		    key_actions[action].name) + 1;
 		return;

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The screen on a terminal: a loop between keys, the daemon's lines and the
+ * canvas.  The subscription comes back by itself, with growing pauses, and the
+ * log with it.  A key is painted at once, data at most FRAMES_A_SECOND times.
+ */
+#include "config.h"
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <langinfo.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ev.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/queue.h"
+#include "console/args.h"
+#include "console/client_io.h"
+#include "console/ctl.h"
+#include "console/tui/link_io.h"
+#include "console/tui/paint.h"
+#include "console/tui/tui.h"
+
+#define FRAMES_A_SECOND	10
+#define RETRY_MIN_S	0.25
+#define RETRY_MAX_S	5.0
+#define LOG_RETRY_S	2.0
+#define SILENCE_MIN_MS	10000	/* of a subscription, and 5 intervals */
+
+extern char **environ;
+
+struct top_job {
+	LIST_ENTRY(top_job) entry;
+	struct top	*top;
+	unsigned	 ticket;
+	struct link	*link;
+};
+LIST_HEAD(top_jobs, top_job);
+
+struct top {
+	const struct ctl *ctl;
+	char		 socket[PATH_SIZE];
+	struct ev_loop	*loop;
+	struct tui	*tui;
+	struct canvas	 canvas;
+
+	struct ev_io	 keys;
+	struct ev_signal resized, stopped, continued;
+	struct ev_signal ended[4];
+	struct ev_timer	 frame;		/* painting that waits */
+	struct ev_timer	 second;	/* clocks and ages */
+	uint64_t	 painted_ns;
+
+	struct link	*watch;
+	struct ev_timer	 retry;
+	double		 retry_s;	/* the next pause */
+	unsigned	 interval_ms;	/* 0: nothing is subscribed to */
+	struct link	*log;
+	struct ev_timer	 log_retry;
+	bool		 wants_log;
+	struct top_jobs	 jobs;
+
+	int		 signal;	/* that ended the loop; 0: the user */
+};
+
+/* ---- painting ---- */
+
+/* all: also what did not change. */
+static void
+paint_now(struct top *t, bool all)
+{
+	uint64_t now = clock_now_ns();
+
+	ev_timer_stop(t->loop, &t->frame);
+	t->painted_ns = now;
+	if (tui_draw(t->tui, &t->canvas, now, clock_unix_ms()) || all)
+		paint_show(&t->canvas);
+}
+
+/* Soon: data that comes in bursts is painted once. */
+static void
+paint_soon(struct top *t)
+{
+	double since = clock_ms_between(t->painted_ns, clock_now_ns()) / 1000;
+	double wait = 1.0 / FRAMES_A_SECOND - since;
+
+	if (ev_is_active(&t->frame))
+		return;
+	ev_timer_set(&t->frame, wait > 0 ? wait : 0, 0);
+	ev_timer_start(t->loop, &t->frame);
+}
+
+static void
+on_frame(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	paint_now(w->data, false);
+}
+
+static void
+on_second(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	paint_soon(w->data);
+}
+
+static void
+take_size(struct top *t)
+{
+	int h, w;
+
+	paint_resize(&h, &w);
+	if (h != t->canvas.h || w != t->canvas.w)
+		canvas_resize(&t->canvas, h, w);
+	paint_now(t, true);
+}
+
+/* ---- the subscription and the log ---- */
+
+static void subscribe(struct top *t);
+static void follow(struct top *t);
+
+static void
+on_snapshot(void *arg, struct link *l, struct slice line)
+{
+	struct top *t = arg;
+
+	t->retry_s = RETRY_MIN_S;
+	tui_snapshot(t->tui, line, clock_now_ns());
+	paint_soon(t);
+	if (t->wants_log && t->log == NULL &&
+	    !ev_is_active(&t->log_retry))
+		follow(t);
+}
+
+static void
+on_watch_end(void *arg, struct link *l, const struct cause *cause)
+{
+	struct top *t = arg;
+	struct cause why = *cause;
+
+	if (why.code == 0)
+		client_lost(&why);
+	link_free(l);
+	t->watch = NULL;
+	tui_lost(t->tui, &why, clock_now_ns(),
+	    (uint64_t)(t->retry_s * 1000));
+	ev_timer_set(&t->retry, t->retry_s, 0);
+	ev_timer_start(t->loop, &t->retry);
+	t->retry_s = MEM_MIN(t->retry_s * 2, RETRY_MAX_S);
+	paint_soon(t);
+}
+
+static void
+on_retry(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	subscribe(w->data);
+}
+
+/* Begin anew with the interval of now; nothing when that is 0. */
+static void
+subscribe(struct top *t)
+{
+	static const struct link_handler handler = { on_snapshot,
+	    on_watch_end };
+	char interval[32];
+	const char *const words[] = { "watch", interval };
+
+	link_free(t->watch);
+	t->watch = NULL;
+	ev_timer_stop(t->loop, &t->retry);
+	if (t->interval_ms == 0)
+		return;
+	snprintf(interval, sizeof(interval), "interval_ms=%u",
+	    t->interval_ms);
+	t->watch = link_new(t->loop, t->socket, words, 2,
+	    MEM_MAX(5 * (uint64_t)t->interval_ms, SILENCE_MIN_MS), &handler,
+	    t);
+}
+
+static void
+on_log_line(void *arg, struct link *l, struct slice line)
+{
+	struct top *t = arg;
+
+	tui_log_line(t->tui, line);
+	paint_soon(t);
+}
+
+/* Without a daemon it waits for the next snapshot. */
+static void
+on_log_end(void *arg, struct link *l, const struct cause *cause)
+{
+	struct top *t = arg;
+
+	link_free(l);
+	t->log = NULL;
+	ev_timer_set(&t->log_retry, LOG_RETRY_S, 0);
+	ev_timer_start(t->loop, &t->log_retry);
+}
+
+static void
+on_log_retry(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct top *t = w->data;
+
+	if (t->wants_log && t->log == NULL && t->watch != NULL)
+		follow(t);
+}
+
+static void
+follow(struct top *t)
+{
+	static const struct link_handler handler = { on_log_line, on_log_end };
+	static const char *const words[] = { "log", "--follow", "--limit",
+	    "1000" };
+
+	t->log = link_new(t->loop, t->socket, words, N_ELEMENTS(words), 0,
+	    &handler, t);
+}
+
+/* ---- what the screen asks for ---- */
+
+static void
+end_job(struct top_job *j)
+{
+	LIST_REMOVE(j, entry);
+	link_free(j->link);
+	free(j);
+}
+
+static void
+on_answer_line(void *arg, struct link *l, struct slice line)
+{
+	struct top_job *j = arg;
+
+	tui_answer_line(j->top->tui, j->ticket, line);
+	paint_soon(j->top);
+}
+
+static void
+on_answer_end(void *arg, struct link *l, const struct cause *cause)
+{
+	struct top_job *j = arg;
+	struct cause why = *cause;
+	struct top *t = j->top;
+	unsigned ticket = j->ticket;
+
+	end_job(j);
+	tui_answer_end(t->tui, ticket, why.code, why.text);
+	paint_soon(t);
+}
+
+static void
+host_run(void *arg, unsigned ticket, const char *const *words, size_t n)
+{
+	static const struct link_handler handler = { on_answer_line,
+	    on_answer_end };
+	struct top *t = arg;
+	struct top_job *j = xcalloc(1, sizeof(*j));
+
+	j->top = t;
+	j->ticket = ticket;
+	LIST_INSERT_HEAD(&t->jobs, j, entry);
+	j->link = link_new(t->loop, t->socket, words, n, 0, &handler, j);
+}
+
+static void
+host_forget(void *arg, unsigned ticket)
+{
+	struct top *t = arg;
+	struct top_job *j;
+
+	LIST_FOREACH(j, &t->jobs, entry) {
+		if (j->ticket == ticket) {
+			end_job(j);
+			return;
+		}
+	}
+}
+
+static void
+host_interval(void *arg, unsigned interval_ms)
+{
+	struct top *t = arg;
+
+	if (t->interval_ms == interval_ms)
+		return;
+	t->interval_ms = interval_ms;
+	subscribe(t);
+}
+
+static void
+host_follow_log(void *arg, bool on)
+{
+	struct top *t = arg;
+
+	t->wants_log = on;
+	if (!on) {
+		link_free(t->log);
+		t->log = NULL;
+	} else if (t->log == NULL && !ev_is_active(&t->log_retry)) {
+		follow(t);
+	}
+}
+
+static void
+host_redraw_all(void *arg)
+{
+	struct top *t = arg;
+
+	paint_forget();
+	paint_show(&t->canvas);
+}
+
+static void
+host_quit(void *arg)
+{
+	struct top *t = arg;
+
+	ev_break(t->loop, EVBREAK_ALL);
+}
+
+/* ---- a command that takes the terminal ---- */
+
+static void
+ignore(int sig)
+{
+}
+
+/* This program again, with the options that matter and the words. */
+static int
+run_self(struct top *t, const struct words_list *words)
+{
+	const char **w = xcalloc(words->n + 4, sizeof(*w));
+	size_t n = 0;
+	pid_t pid;
+	int r;
+
+	w[n++] = "bigmodelctl";
+	w[n++] = "-s";
+	w[n++] = t->socket;
+	for (size_t i = 0; i < words->n; i++)
+		w[n++] = words->w[i];
+	r = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, (char **)w,
+	    environ);
+	free(w);
+	if (r != 0)
+		return r;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+static void
+wait_for_enter(void)
+{
+	char c;
+
+	fputs("\nPress Enter to return. ", stdout);
+	fflush(stdout);
+	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
+		;
+}
+
+/* ^C is for the command, and ends the waiting for Enter. */
+static void
+host_shell_out(void *arg, const char *line)
+{
+	struct top *t = arg;
+	struct sigaction sa = { .sa_handler = ignore }, old_int, old_quit;
+	struct words_list words;
+	struct cause cause;
+	int r;
+
+	if (words_split(slice_of(line), &words, &cause) != 0) {
+		tui_say(t->tui, ROLE_BAD, "%s", cause.text);
+		return;
+	}
+	paint_suspend();
+	sigaction(SIGINT, &sa, &old_int);
+	sigaction(SIGQUIT, &sa, &old_quit);
+	if ((r = run_self(t, &words)) != 0)
+		fprintf(stderr, "bigmodelctl: %s\n", strerror(r));
+	wait_for_enter();
+	sigaction(SIGINT, &old_int, NULL);
+	sigaction(SIGQUIT, &old_quit, NULL);
+	words_free(&words);
+	paint_resume();
+	ev_feed_signal_event(t->loop, SIGWINCH);
+}
+
+/* ---- keys and signals ---- */
+
+static void
+suspend(struct top *t)
+{
+	paint_suspend();
+	/* The whole job stops, as for ^Z; without job control nothing does. */
+	ev_signal_stop(t->loop, &t->stopped);
+	ev_signal_stop(t->loop, &t->continued);
+	kill(0, SIGTSTP);
+	ev_signal_start(t->loop, &t->stopped);
+	ev_signal_start(t->loop, &t->continued);
+	paint_resume();
+	take_size(t);
+}
+
+static void
+on_stopped(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	suspend(w->data);
+}
+
+/* After a stop that nobody announced the terminal may be anyhow. */
+static void
+on_continued(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	paint_suspend();
+	paint_resume();
+	take_size(w->data);
+}
+
+static void
+on_resized(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	take_size(w->data);
+}
+
+static void
+on_ended(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	struct top *t = w->data;
+
+	t->signal = w->signum;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static bool
+is_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0 &&
+	    (p.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+static void
+on_keys(struct ev_loop *loop, struct ev_io *w, int events)
+{
+	struct top *t = w->data;
+	struct paint_input in;
+
+	while ((in = paint_key()).key != K_NONE) {
+		if (in.is_mouse)
+			tui_mouse(t->tui, in.y, in.x, in.key);
+		else if (in.key == K_CTRL('Z'))
+			suspend(t);
+		else
+			tui_key(t->tui, in.key);
+	}
+	if (is_hung_up(STDIN_FILENO)) {
+		t->signal = SIGHUP;
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	paint_now(t, false);
+}
+
+static void
+start_signals(struct top *t)
+{
+	static const int ends[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
+
+	signal(SIGPIPE, SIG_IGN);
+	ev_signal_init(&t->resized, on_resized, SIGWINCH);
+	ev_signal_init(&t->stopped, on_stopped, SIGTSTP);
+	ev_signal_init(&t->continued, on_continued, SIGCONT);
+	t->resized.data = t->stopped.data = t->continued.data = t;
+	ev_signal_start(t->loop, &t->resized);
+	ev_signal_start(t->loop, &t->stopped);
+	ev_signal_start(t->loop, &t->continued);
+	for (size_t i = 0; i < N_ELEMENTS(ends); i++) {
+		ev_signal_init(&t->ended[i], on_ended, ends[i]);
+		t->ended[i].data = t;
+		ev_signal_start(t->loop, &t->ended[i]);
+	}
+}
+
+static void
+start_timers(struct top *t)
+{
+	ev_init(&t->frame, on_frame);
+	ev_init(&t->retry, on_retry);
+	ev_init(&t->log_retry, on_log_retry);
+	ev_timer_init(&t->second, on_second, 1, 1);
+	t->frame.data = t->retry.data = t->second.data = t->log_retry.data = t;
+	ev_timer_start(t->loop, &t->second);
+	ev_io_init(&t->keys, on_keys, STDIN_FILENO, EV_READ);
+	t->keys.data = t;
+	ev_io_start(t->loop, &t->keys);
+}
+
+/* ---- start and end ---- */
+
+static void
+start_screen(struct top *t)
+{
+	const struct tui_host host = { .arg = t, .run = host_run,
+	    .forget = host_forget, .interval = host_interval,
+	    .follow_log = host_follow_log, .shell_out = host_shell_out,
+	    .redraw_all = host_redraw_all, .quit = host_quit };
+	const struct tui_options options = { .ascii = t->canvas.ascii,
+	    .readonly = t->ctl->readonly, .where = t->socket };
+
+	t->retry_s = RETRY_MIN_S;
+	t->tui = tui_new(&host, &options);
+	t->interval_ms = tui_interval_ms(t->tui);
+	start_timers(t);
+	subscribe(t);
+	take_size(t);
+}
+
+static void
+end_screen(struct top *t)
+{
+	paint_stop();
+	link_free(t->watch);
+	link_free(t->log);
+	while (!LIST_EMPTY(&t->jobs))
+		end_job(LIST_FIRST(&t->jobs));
+	tui_free(t->tui);
+	canvas_fini(&t->canvas);
+}
+
+/* Die of the signal, as whoever sent it expects. */
+static void
+repeat_signal(struct top *t)
+{
+	ev_loop_destroy(t->loop);
+	signal(t->signal, SIG_DFL);
+	raise(t->signal);
+}
+
+static int
+check_place(struct top *t, struct cause *cause)
+{
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return cause_set(cause, BM_EUSAGE, "the screen needs a "
+		    "terminal; elsewhere use --batch, or a command with "
+		    "--json");
+	return client_socket_path(t->ctl, t->socket, cause);
+}
+
+int
+do_top(const struct ctl *ctl, const struct command *cmd,
+    const char *const *args, size_t n_args)
+{
+	struct top t = { .ctl = ctl };
+	struct paint_options options = {
+	    .color = ctl_wants_color(ctl, STDOUT_FILENO) };
+	const struct arg spec[] = { { "--mouse", NULL, &options.mouse } };
+	struct cause cause = { 0 };
+
+	if (args_parse(args, n_args, spec, N_ELEMENTS(spec), NULL, 0,
+	    &cause) != 0 || check_place(&t, &cause) != 0)
+		return ctl_fail(ctl, &cause);
+	t.loop = ev_default_loop(0);
+	LIST_INIT(&t.jobs);
+	/* Before curses, which leaves handlers alone that it finds. */
+	start_signals(&t);
+	if (paint_start(&options, &cause) != 0)
+		return ctl_fail(ctl, &cause);
+	canvas_init(&t.canvas, ctl->ascii ||
+	    strcmp(nl_langinfo(CODESET), "UTF-8") != 0);
+	start_screen(&t);
+	ev_run(t.loop, 0);
+	end_screen(&t);
+	if (t.signal != 0)
+		repeat_signal(&t);
+	return CTL_DONE;
+}
