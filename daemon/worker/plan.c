@@ -39,8 +39,8 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
 #define MARGIN_LEAST	0.04
 #define MARGIN_MOST	0.5
 #define MARGIN_TIMES	3.0	/* the root mean square of excesses */
-#define MARGIN_GAIN	(1.0 / 16)
-#define EXCESS_MOST	0.3	/* more is nothing to be planned for */
+#define MARGIN_GAIN	(1.0 / 8)
+#define EXCESS_MOST	0.2	/* more is nothing to be planned for */
 #define MARGIN_NEAR	2	/* one part in so many of the bound */
 /* A step grows by one part in so many of what was ever measured: a few rows
  * may cost next to nothing where reading the weights takes longer, more rows

@@ -78,22 +78,49 @@ prefix_take(struct kv_pool *kv, const struct run_list *active, struct run *r)
 	r->n_held = MEM_MAX(r->n_held, (size_t)r->kv.n_tokens);
 }
 
+/* Is r behind `other`, which computes its next tokens? */
+static bool
+waits_for(const struct kv_pool *kv, const struct run *r,
+    const struct run *other)
+{
+	if (other == r || run_n_missing(r) == 1 ||
+	    !kv_seq_is_beside(kv, &r->kv, &other->kv) ||
+	    n_common(r, other) < r->kv.n_tokens + MIN_TOKENS)
+		return false;
+	return other->kv.n_tokens > r->kv.n_tokens ||
+	    (other->kv.n_tokens == r->kv.n_tokens &&
+	    other->arrival < r->arrival);
+}
+
 bool
 prefix_is_behind(const struct kv_pool *kv, const struct run_list *active,
     const struct run *r)
 {
 	const struct run *other;
 
-	if (run_n_missing(r) == 1)
-		return false;
-	TAILQ_FOREACH(other, active, entry) {
-		if (other == r || !kv_seq_is_beside(kv, &r->kv, &other->kv) ||
-		    n_common(r, other) < r->kv.n_tokens + MIN_TOKENS)
-			continue;
-		if (other->kv.n_tokens > r->kv.n_tokens ||
-		    (other->kv.n_tokens == r->kv.n_tokens &&
-		    other->arrival < r->arrival))
+	TAILQ_FOREACH(other, active, entry)
+		if (waits_for(kv, r, other))
 			return true;
-	}
 	return false;
+}
+
+size_t
+prefix_n_awaited(const struct kv_pool *kv, const struct run_list *active,
+    const struct run *r)
+{
+	const struct run *other;
+	size_t most = 0;
+
+	TAILQ_FOREACH(other, active, entry) {
+		size_t i, end = MEM_MIN(other->n_tokens - 1, r->n_tokens);
+
+		if (!waits_for(kv, other, r))
+			continue;
+		/* What they hold they have in common. */
+		i = other->kv.n_tokens / KV_PAGE * KV_PAGE;
+		while (i < end && other->tokens[i] == r->tokens[i])
+			i++;
+		most = MEM_MAX(most, i);
+	}
+	return most;
 }

@@ -46,6 +46,21 @@ plan_generating(struct engine *e, uint64_t now)
 	return clock_ms_between(oldest, now);
 }
 
+/*
+ * What r may compute before the plan is made anew: what it lacks, or as far as
+ * others wait for it when it goes on well beyond that.  They may begin then,
+ * and what is r's alone has no right to come before theirs.
+ */
+static size_t
+n_until_shared(struct engine *e, struct run *r)
+{
+	size_t n = run_n_missing(r), held = r->kv.n_tokens;
+	size_t awaited = prefix_n_awaited(e->conf.kv, &e->active, r);
+
+	return awaited > held && awaited + PLAN_ROWS_LEAST <= held + n ?
+	    awaited - held : n;
+}
+
 static void
 plan_waiting(struct engine *e, uint64_t now, double late_ms)
 {
@@ -57,7 +72,7 @@ plan_waiting(struct engine *e, uint64_t now, double late_ms)
 		if (r->n_planned == 0 && !r->is_behind)
 			e->prompts[n++] = (struct plan_prompt){ .run = r,
 			    .n_held = r->kv.n_tokens,
-			    .n_missing = run_n_missing(r),
+			    .n_missing = n_until_shared(e, r),
 			    .waited_ms = clock_ms_between(r->arrived_ns,
 			    now) };
 	}

@@ -391,6 +391,39 @@ check_together(size_t n_common, size_t n_own, size_t n_pages, size_t pause)
 	free_answers(want, N_RUNS);
 }
 
+/* Whoever computes what all have in common stops where it ends: nobody waits
+ * for what is its alone, and nobody generates before the others may begin. */
+static void
+common_texts_come_first(void **state)
+{
+	static struct prompt p[N_RUNS];
+	struct bench b;
+
+	bench_open(&b, MANY_PAGES, false);
+	for (size_t i = 0; i < N_RUNS; i++) {
+		p[i] = prompt_of(100, 25, (uint32_t)i);
+		ask(&b, i, &p[i], 4);
+	}
+	bench_step(&b);
+	assert_int_equal(engine_prompt_rows(b.e), 100);
+	bench_step(&b);
+	assert_int_equal(engine_prompt_rows(b.e), 100 + N_RUNS * 25);
+	for (size_t i = 0; i < N_RUNS; i++)
+		assert_int_equal(answers[i].n, 1);
+	bench_finish(&b);
+	bench_close(&b);
+	/* a few tokens are not worth a step */
+	bench_open(&b, MANY_PAGES, false);
+	for (size_t i = 0; i < N_RUNS; i++) {
+		p[i] = prompt_of(100, PLAN_ROWS_LEAST - 1, (uint32_t)i);
+		ask(&b, i, &p[i], 4);
+	}
+	bench_step(&b);
+	assert_int_equal(answers[0].n, 1);
+	bench_finish(&b);
+	bench_close(&b);
+}
+
 static void
 common_texts_are_computed_once(void **state)
 {
@@ -598,6 +631,7 @@ main(void)
 		cmocka_unit_test(repeated_prompts),
 		cmocka_unit_test(partial_hits),
 		cmocka_unit_test(eviction),
+		cmocka_unit_test(common_texts_come_first),
 		cmocka_unit_test(common_texts_are_computed_once),
 		cmocka_unit_test(preemption_changes_nothing),
 		cmocka_unit_test(cancelling_the_first),
