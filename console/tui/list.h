@@ -20,7 +20,7 @@
 
 struct list_column {
 	struct column	 column;	/* field, title, form, least width */
-	int		 priority;	/* 0: never gives way; higher: first */
+	int		 priority;	/* 0: stays; higher: goes first */
 	bool		 grows;		/* takes the room that is left */
 	const char	*total;		/* field of the whole of which this is
 					 * a part: drawn as a bar, too */

@@ -17,7 +17,7 @@
 
 #define BESIDE_W	76	/* columns for processes beside the load */
 #define BESIDE_H	16
-#define PROCESSES_W	44	/* at least */
+#define PROCESSES_W	44	/* half of the screen when WIDE_W */
 #define WIDE_W		120	/* columns for high graphs and all fields */
 #define LOAD_LINES	6	/* least height of the load */
 #define MIDDLE_LINES	4	/* delays, memory, log */
@@ -507,8 +507,8 @@ draw(struct view *v, const struct store *s, const struct area *a,
     int64_t now_unix_ms)
 {
 	struct overview *own = v->own;
-	int h = upper_lines(own, a), w = MEM_MAX(PROCESSES_W, a->w < WIDE_W ? 0 :
-	    a->w / 2);
+	int h = upper_lines(own, a);
+	int w = a->w < WIDE_W ? PROCESSES_W : a->w / 2;
 	struct area left, right, middle, rest;
 
 	if (a->w < BESIDE_W || a->h < BESIDE_H) {
