@@ -84,8 +84,8 @@ find_history(void)
 }
 
 /* Lines of another use are forgotten, those of before read again. */
-static void
-begin_history(enum line_use use)
+void
+line_load_history(enum line_use use)
 {
 	clear_history();
 	history_path[0] = '\0';
@@ -109,8 +109,17 @@ line_begin(enum line_use use)
 	rl_getc_function = read_key;
 	/* Other shells add to the file meanwhile. */
 	if (use == LINE_COMMANDS || use != used)
-		begin_history(use);
+		line_load_history(use);
 	used = use;
+}
+
+const char *
+line_history(size_t i)
+{
+	const HIST_ENTRY *e = i < (size_t)history_length ?
+	    history_get(history_base + (int)i) : NULL;
+
+	return e != NULL ? e->line : NULL;
 }
 
 void

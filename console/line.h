@@ -2,9 +2,10 @@
 #ifndef BM_CONSOLE_LINE_H
 #define BM_CONSOLE_LINE_H
 
-/* Editing a line on the terminal: GNU readline behind four functions. */
+/* Editing a line on the terminal, and the lines of before: GNU readline. */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 
@@ -19,6 +20,10 @@ void	 line_begin(enum line_use use);
 enum line_end_by { LINE_ENTERED, LINE_INTERRUPTED, LINE_ENDED };
 /* A line without its end, to free; NULL unless LINE_ENTERED. */
 char	*line_read(const char *prompt, enum line_end_by *by);
+/* For one that edits otherwise: the history alone, read anew. */
+void	 line_load_history(enum line_use use);
+/* Its lines, oldest first; NULL behind the last. */
+const char *line_history(size_t i);
 /* Remember a line: not what begins with a blank, nor twice the same. */
 void	 line_remember(const char *line);
 void	 line_end(void);

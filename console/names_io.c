@@ -12,24 +12,11 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "console/client_io.h"
+#include "console/names.h"
 
 struct fetch {
-	enum word_kind	 kind;
-	const char	*field;		/* of the name */
-	const char	*words[2];	/* the command that tells */
-	const char	*hints[3];	/* fields that make the hint */
-	struct names	*out;
-};
-
-static const struct fetch fetches[] = {
-	{ WORD_MODEL, "name", { "show", "models" },
-	    { "state", "variant", "architecture" }, NULL },
-	{ WORD_VARIANT, "name", { "show", "variants" },
-	    { "model", "type", "state" }, NULL },
-	{ WORD_WORKER, "id", { "show", "workers" },
-	    { "model", "variant", "state" }, NULL },
-	{ WORD_REQUEST, "id", { "show", "requests" },
-	    { "state", "model", "client" }, NULL },
+	const struct names_list	*list;
+	struct names		*out;
 };
 
 static void
@@ -37,28 +24,8 @@ on_name(void *arg, struct slice line)
 {
 	struct fetch *f = arg;
 	json_t *row = json_loadb(line.p, line.n, 0, NULL);
-	const json_t *name = json_object_get(row, f->field);
-	char number[24], hint[128] = "";
-	const char *text = json_string_value(name);
 
-	if (json_is_integer(name)) {
-		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
-		    json_integer_value(name));
-		text = number;
-	}
-	for (size_t i = 0; i < 3; i++) {
-		const char *v = json_string_value(json_object_get(row,
-		    f->hints[i]));
-		size_t n = strlen(hint);
-
-		if (v != NULL)
-			snprintf(hint + n, sizeof(hint) - n, "%s%s",
-			    n > 0 ? ", " : "", v);
-	}
-	if (text != NULL)
-		names_add(f->out, f->kind, text, f->kind == WORD_VARIANT ?
-		    json_string_value(json_object_get(row, "model")) : NULL,
-		    hint);
+	names_add_row(f->out, f->list, row);
 	json_decref(row);
 }
 
@@ -72,16 +39,16 @@ names_fetch(const struct ctl *ctl, unsigned kinds, struct names *out)
 	*out = (struct names){ 0 };
 	if (client_socket_path(ctl, path, NULL) != 0)
 		return;
-	for (size_t i = 0; i < sizeof(fetches) / sizeof(fetches[0]); i++) {
-		struct fetch f = fetches[i];
+	for (size_t i = 0; i < NAMES_N_LISTS; i++) {
+		struct fetch f = { &names_lists[i], out };
+		const char *const words[] = { "show", f.list->list };
 		double spent = clock_ms_between(start, clock_now_ns());
 
-		if ((kinds & WORD_BIT(f.kind)) == 0)
+		if ((kinds & WORD_BIT(f.list->kind)) == 0)
 			continue;
 		if (spent >= NAMES_MS - 1)
 			return;
-		f.out = out;
-		if (client_run(path, f.words, 2, NAMES_MS - (uint64_t)spent,
+		if (client_run(path, words, 2, NAMES_MS - (uint64_t)spent,
 		    &silent, on_name, &f, NULL) != 0)
 			return;
 	}

@@ -133,6 +133,12 @@ tui_lost(struct tui *t, const struct cause *why, uint64_t now_ns,
 
 /* ---- input lines ---- */
 
+void
+tui_history(struct tui *t, const char *line)
+{
+	prompt_history_add(&t->commands, line);
+}
+
 static void
 open_prompt(struct tui *t, int input, const char *label, const char *initial)
 {
@@ -142,7 +148,7 @@ open_prompt(struct tui *t, int input, const char *label, const char *initial)
 	t->input = input;
 	t->prompt = prompt_new(label, initial,
 	    is_command ? &t->commands : NULL,
-	    is_command ? t->options.complete : NULL, t);
+	    is_command ? tui_complete : NULL, t);
 	t->message[0] = '\0';
 	t->is_dirty = true;
 }
@@ -180,6 +186,8 @@ input_done(struct tui *t, char *text)
 	case INPUT_COMMAND:
 		if (text != NULL && text[0] != '\0') {
 			prompt_history_add(&t->commands, text);
+			if (t->host.remember != NULL)
+				t->host.remember(t->host.arg, text);
 			jobs_command(t, text);
 		}
 		break;

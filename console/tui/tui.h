@@ -31,6 +31,8 @@ struct tui_host {
 	/* A command that is no daemon's (bench, inspect...) takes the terminal
 	 * until it ends. */
 	void	(*shell_out)(void *arg, const char *line);
+	/* A command line was entered; may be NULL. */
+	void	(*remember)(void *arg, const char *line);
 	void	(*redraw_all)(void *arg);
 	void	(*quit)(void *arg);
 };
@@ -39,8 +41,6 @@ struct tui_options {
 	bool	 ascii;
 	bool	 readonly;	/* no action that changes anything */
 	const char *where;	/* the daemon's socket, for the title */
-	prompt_complete_fn complete;	/* of the command line, arg: the tui;
-					 * or NULL */
 };
 
 struct tui	*tui_new(const struct tui_host *host,
@@ -57,6 +57,8 @@ void		 tui_log_line(struct tui *t, struct slice line);
 /* The subscription is gone; it is tried again in retry_ms. */
 void		 tui_lost(struct tui *t, const struct cause *why,
 		    uint64_t now_ns, uint64_t retry_ms);
+/* A command line of earlier times; the oldest first. */
+void		 tui_history(struct tui *t, const char *line);
 /* How often snapshots are wanted; 0 while paused. */
 unsigned	 tui_interval_ms(const struct tui *t);
 void		 tui_answer_line(struct tui *t, unsigned ticket,

@@ -98,6 +98,11 @@ void		 jobs_run(struct tui *t, char *const *lines, size_t n);
 void		 jobs_get_config(struct tui *t);
 void		 jobs_fini(struct tui *t);
 
+/* ---- tui_words.c ---- */
+/* What may stand in a command line; arg is the struct tui. */
+void		 tui_complete(void *arg, const char *line, size_t cursor,
+		    struct prompt_candidates *out);
+
 /* ---- tui_draw.c ---- */
 void		 tui_paint(struct tui *t, struct canvas *c, uint64_t now_ns,
 		    int64_t now_unix_ms);

@@ -26,6 +26,7 @@
 #include "console/args.h"
 #include "console/client_io.h"
 #include "console/ctl.h"
+#include "console/line.h"
 #include "console/tui/link_io.h"
 #include "console/tui/paint.h"
 #include "console/tui/tui.h"
@@ -311,6 +312,23 @@ host_follow_log(void *arg, bool on)
 	}
 }
 
+/* Into the history of the shell, and that of others into ours. */
+static void
+host_remember(void *arg, const char *line)
+{
+	line_remember(line);
+}
+
+static void
+load_history(struct top *t)
+{
+	const char *line;
+
+	line_load_history(LINE_COMMANDS);
+	for (size_t i = 0; (line = line_history(i)) != NULL; i++)
+		tui_history(t->tui, line);
+}
+
 static void
 host_redraw_all(void *arg)
 {
@@ -393,6 +411,7 @@ host_shell_out(void *arg, const char *line)
 	sigaction(SIGINT, &old_int, NULL);
 	sigaction(SIGQUIT, &old_quit, NULL);
 	words_free(&words);
+	load_history(t);
 	paint_resume();
 	ev_feed_signal_event(t->loop, SIGWINCH);
 }
@@ -516,12 +535,14 @@ start_screen(struct top *t)
 	const struct tui_host host = { .arg = t, .run = host_run,
 	    .forget = host_forget, .interval = host_interval,
 	    .follow_log = host_follow_log, .shell_out = host_shell_out,
-	    .redraw_all = host_redraw_all, .quit = host_quit };
+	    .remember = host_remember, .redraw_all = host_redraw_all,
+	    .quit = host_quit };
 	const struct tui_options options = { .ascii = t->canvas.ascii,
 	    .readonly = t->ctl->readonly, .where = t->socket };
 
 	t->retry_s = RETRY_MIN_S;
 	t->tui = tui_new(&host, &options);
+	load_history(t);
 	t->interval_ms = tui_interval_ms(t->tui);
 	start_timers(t);
 	subscribe(t);

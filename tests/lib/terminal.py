@@ -20,7 +20,7 @@ class Terminal:
         self.conf = os.path.join(self.dir, "tmux.conf")
         with open(self.conf, "w") as f:
             f.write(f"set -g default-terminal {term}\nset -g status off\nset -g escape-time 0\n"
-                    "set -g remain-on-exit on\nset -g window-size manual\nset -g history-limit 5000\n")
+                    "set -g remain-on-exit on\nset -g history-limit 5000\n")
         atexit.register(self.close)
         self.tmux("new-session", "-d", "-x", str(width), "-y", str(height), *(command or ("sh",)))
 
