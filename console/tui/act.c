@@ -82,8 +82,7 @@ word_of(const struct tui *t, enum subject subject, const json_t *row,
 static bool
 is_over(enum subject subject, const json_t *row)
 {
-	return subject == OF_REQUEST &&
-	    json_is_number(json_object_get(row, "finished_at"));
+	return subject == OF_REQUEST && row_text(row, "state")[0] == '\0';
 }
 
 static void

@@ -103,6 +103,17 @@ jobs_get_config(struct tui *t)
 	}
 }
 
+/* Files that were laid beside the others since are known after this. */
+void
+jobs_scan_variants(struct tui *t)
+{
+	struct cause cause = { 0 };
+	struct tui_job *j = start(t, "show variants", &cause);
+
+	if (j != NULL)
+		j->is_quiet = true;
+}
+
 /* ---- what is typed ---- */
 
 static bool
@@ -265,6 +276,8 @@ count_in(struct tui *t, const struct tui_job *j, int code, const char *text)
 		    text != NULL && text[0] != '\0' ? text : err_text(code));
 	if (b->n_done < b->n)
 		return;
+	/* The next question is asked by the facts of now. */
+	t->host.refresh(t->host.arg);
 	message_of(j, message, sizeof(message));
 	if (b->n_failed > 0 && b->n == 1)
 		tui_say(t, ROLE_BAD, "%s", b->failure);
@@ -285,7 +298,9 @@ tui_answer_end(struct tui *t, unsigned ticket, int code, const char *text)
 
 	if (j == NULL)
 		return;
-	if (!j->is_shown && !j->is_config)
+	if (j->is_quiet)
+		t->host.refresh(t->host.arg);
+	else if (!j->is_shown && !j->is_config)
 		count_in(t, j, code, text);
 	else if (code != 0)
 		tui_say(t, ROLE_BAD, "%s: %s", j->line, text != NULL &&

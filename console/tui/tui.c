@@ -240,6 +240,9 @@ go_to(struct tui *t, size_t at)
 	has_log = tui_view(t)->ops->context == ON_REQUESTS;
 	if (has_log != had_log)
 		t->host.follow_log(t->host.arg, has_log);
+	if (tui_view(t)->ops->context == ON_MODELS &&
+	    t->store.link == LINK_LIVE)
+		jobs_scan_variants(t);
 	t->message[0] = '\0';
 	tui_update(t);
 }

@@ -26,6 +26,8 @@ struct tui_host {
 	void	(*forget)(void *arg, unsigned ticket);
 	/* Subscribe with this interval from now on; 0: end that. */
 	void	(*interval)(void *arg, unsigned interval_ms);
+	/* A snapshot at once: something was changed. */
+	void	(*refresh)(void *arg);
 	/* Deliver rows of the log by tui_log_line, or stop that. */
 	void	(*follow_log)(void *arg, bool on);
 	/* A command that is no daemon's (bench, inspect...) takes the terminal

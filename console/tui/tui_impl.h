@@ -22,6 +22,7 @@ struct tui_job {
 	const struct command *cmd;
 	bool		 is_shown;	/* its answer goes to the pager */
 	bool		 is_config;	/* "show config" for the store */
+	bool		 is_quiet;	/* nobody reads the answer */
 	struct buf	 answer;	/* lines of JSON */
 };
 TAILQ_HEAD(tui_jobs, tui_job);
@@ -96,6 +97,7 @@ void		 jobs_command(struct tui *t, const char *line);
 /* Run lines that were agreed to, and say how they went. */
 void		 jobs_run(struct tui *t, char *const *lines, size_t n);
 void		 jobs_get_config(struct tui *t);
+void		 jobs_scan_variants(struct tui *t);
 void		 jobs_fini(struct tui *t);
 
 /* ---- tui_words.c ---- */

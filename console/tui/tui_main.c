@@ -299,6 +299,15 @@ host_interval(void *arg, unsigned interval_ms)
 }
 
 static void
+host_refresh(void *arg)
+{
+	struct top *t = arg;
+
+	if (t->watch != NULL)
+		subscribe(t);
+}
+
+static void
 host_follow_log(void *arg, bool on)
 {
 	struct top *t = arg;
@@ -534,6 +543,7 @@ start_screen(struct top *t)
 {
 	const struct tui_host host = { .arg = t, .run = host_run,
 	    .forget = host_forget, .interval = host_interval,
+	    .refresh = host_refresh,
 	    .follow_log = host_follow_log, .shell_out = host_shell_out,
 	    .remember = host_remember, .redraw_all = host_redraw_all,
 	    .quit = host_quit };

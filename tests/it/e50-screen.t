@@ -52,7 +52,7 @@ t.ok(wait_until(lambda: "2/2" in s.screen()), "and it is seen", s.screen())
 
 # ---- another variant
 s.keys("S")
-see("q8", "Q8_0", "Variant")
+see("Variant  ", "q8", "available", name="what there is to choose from")
 s.keys("q")
 s.keys("Enter")
 see("all of them, at once", "canary")
@@ -74,7 +74,7 @@ t.ok(wait_until(lambda: model()["held"]), "the model is held")
 lines = [Line(d) for _ in range(3)]
 for i, line in enumerate(lines):
     line.send(op="generate", id="r", model="tale", prompt=f"the prompt of client {i}", max_tokens=4, stream=False)
-t.ok(wait_until(lambda: len(d.json("show", "requests")) == 3), "three requests wait")
+    t.ok(wait_until(lambda: len(d.json("show", "requests")) == i + 1), f"request {i} waits")
 ids = [r["id"] for r in d.json("show", "requests")]
 s.keys("4")
 see("queued")
@@ -85,7 +85,9 @@ s.keys("Enter")
 see("1 of", name="the filter leaves one")
 t.ok(wait_until(lambda: not any(i[-12:] in s.screen() for i in (ids[0], ids[2]))), "and hides the others", s.screen())
 s.keys("Enter")
-see(ids[1], "the prompt of client 1", name="its detail")
+see(f"id                    {ids[1]}", name="its detail")
+s.keys("G")
+see("the prompt of client 1", name="with its text")
 s.keys("Escape")
 s.keys("c")
 see(f"Request {ids[1]}", "will be cancelled")

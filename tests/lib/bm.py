@@ -21,7 +21,7 @@ import time
 STAGE = os.environ.get("BM_STAGE") or sys.exit("BM_STAGE is not set: use make check")
 SHARED = os.environ.get("BM_SHARED", "")
 SANITIZED = os.environ.get("BM_SANITIZED") == "1"
-PATIENCE = 240 if SANITIZED else 90
+PATIENCE = int(os.environ.get("BM_PATIENCE", 240 if SANITIZED else 90))  # seconds
 ENV = dict(os.environ,
            BIGMODEL_LIBEXECDIR=f"{STAGE}/libexec/bigmodel",
            BIGMODEL_DATADIR=f"{STAGE}/share/bigmodel")

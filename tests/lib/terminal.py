@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 
 from bm import ENV, wait_until
 
@@ -34,6 +35,8 @@ class Terminal:
     def keys(self, *keys):
         """Names as tmux has them: "Enter", "C-c", "F1", "Up"; else characters."""
         self.tmux("send-keys", *keys)
+        if keys[-1] == "Escape":
+            time.sleep(0.2)  # what follows at once would be Alt and a letter
 
     def type(self, text):
         self.tmux("send-keys", "-l", text)

@@ -82,6 +82,7 @@ host_nothing(void *arg)
 
 static const struct tui_host host = {
 	.run = host_run, .forget = host_forget, .interval = host_interval,
+	.refresh = host_nothing,
 	.follow_log = host_follow_log, .shell_out = host_shell_out,
 	.redraw_all = host_nothing, .quit = host_nothing,
 };
