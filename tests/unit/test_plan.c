@@ -272,8 +272,8 @@ slower_machines_are_followed(void **state)
 	assert_int_equal(s.n_over, 0);
 }
 
-/* A neighbour takes a third of the machine for some seconds: few gaps are longer
- * than the bound, and soon after it slices are what they would be. */
+/* A neighbour takes a third of the machine for some seconds: few gaps are
+ * longer than the bound, and soon after it slices are what they would be. */
 static void
 neighbours_are_forgotten(void **state)
 {
