@@ -46,6 +46,9 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
  * may cost next to nothing where reading the weights takes longer, more rows
  * do not. */
 #define GROWTH		4
+/* A step that nobody waits for takes so many times what its oldest prompt has
+ * waited. */
+#define ALONE_TIMES	4
 
 void
 plan_init(struct plan *p, double max_gap_ms)
@@ -255,17 +258,29 @@ growth(const struct plan *p, size_t n_decode)
 	    (size_t)PLAN_ROWS_MAX);
 }
 
+/* How long a step without streams may take: those who come meanwhile wait for
+ * its end, so it is in proportion to what was waited already. */
+static double
+alone_ms(const struct plan *p, const struct plan_prompt *prompts, size_t n)
+{
+	double waited_ms = 0;
+
+	for (size_t i = 0; i < n; i++)
+		waited_ms = MEM_MAX(waited_ms, prompts[i].waited_ms);
+	return MEM_MAX(waited_ms * ALONE_TIMES, p->max_gap_ms);
+}
+
 void
 plan_prompts(const struct plan *p, struct plan_work *w, double late_ms,
     struct plan_prompt *prompts, size_t n)
 {
-	double until_ms = INFINITY;
-	size_t most = PLAN_ROWS_MAX;
+	double until_ms = p->max_gap_ms / (1 + p->margin) - late_ms;
+	size_t most = growth(p, w->n_decode);
 	struct plan_prompt *q;
 
-	if (w->n_decode > 0) {
-		until_ms = p->max_gap_ms / (1 + p->margin) - late_ms;
-		most = growth(p, w->n_decode);
+	if (w->n_decode == 0) {
+		until_ms = alone_ms(p, prompts, n);
+		most = PLAN_ROWS_MAX;
 	}
 	for (size_t i = 0; i < n; i++)
 		prompts[i].n_rows = 0;

@@ -164,17 +164,47 @@ sim_finish(struct sim *s)
 
 /* ---- slices ---- */
 
-/* Nobody waits: as much as goes into a step. */
+/* Nobody waits: as much as goes into a step, soon; at first little, since others
+ * may be on their way. */
 static void
 alone_prompts_fill_steps(void **state)
 {
 	struct sim s;
 
 	sim_init(&s, &machines[0], 0, 0);
+	sim_add(&s, 200);
+	sim_finish(&s);
 	sim_add(&s, 4000);
 	sim_step(&s);
+	assert_in_range(s.last_rows, 24, 1.2 * MAX_GAP_MS / 5.2);
+	sim_step(&s);
+	assert_in_range(s.last_rows, 100, 1.2 * MAX_GAP_MS * 4 / 5.2);
+	sim_step(&s);
 	assert_int_equal(s.last_rows, PLAN_ROWS_MAX);
-	assert_int_equal(sim_finish(&s), 4000 / PLAN_ROWS_MAX);
+	assert_int_equal(sim_finish(&s), 7);
+}
+
+/* Of 16 who come together, one is seen first; the others do not wait for it. */
+static void
+bursts_begin_together(void **state)
+{
+	struct sim s;
+	double first_ms;
+
+	sim_init(&s, &machines[0], 0, 0);
+	sim_add(&s, 200);
+	sim_finish(&s);
+	first_ms = s.now_ms;
+	sim_add(&s, 500);
+	sim_step(&s);
+	for (int i = 0; i < 15; i++) {
+		sim_add(&s, 20);
+		s.jobs[s.n_jobs - 1].came_ms = first_ms + 5;
+	}
+	while (s.jobs[2].first_ms == 0)
+		sim_step(&s);
+	assert_true(s.jobs[2].first_ms - first_ms < 7 * MAX_GAP_MS);
+	assert_true(s.jobs[1].first_ms == 0);
 }
 
 static void
@@ -514,6 +544,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(alone_prompts_fill_steps),
+		cmocka_unit_test(bursts_begin_together),
 		cmocka_unit_test(first_slice_is_small),
 		cmocka_unit_test(gaps_are_bounded),
 		cmocka_unit_test(gaps_with_noise),
