@@ -7,13 +7,15 @@
  * which short runs find on a busy machine too.  All of it runs on the pool
  * that the model computes with.
  *
- * Tokens are random, since speed does not depend on what they say; the KV
- * cache is real.  Nothing is sampled.
+ * Tokens are random, since speed does not depend on what they say, and so are
+ * the keys and values of a context, which would take long to compute.  Nothing
+ * is sampled.
  */
 #include "config.h"
 
 #include "worker/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -81,11 +83,51 @@ tell(struct bench *b, size_t n_tokens)
 }
 
 static uint32_t
-random_token(struct bench *b)
+random_bits(struct bench *b)
 {
 	b->random = b->random * UINT64_C(6364136223846793005) +
 	    UINT64_C(1442695040888963407);
-	return (uint32_t)(b->random >> 33) % b->n_vocab;
+	return (uint32_t)(b->random >> 33);
+}
+
+static uint32_t
+random_token(struct bench *b)
+{
+	return random_bits(b) % b->n_vocab;
+}
+
+/* The key and the value of a position, the same in all layers. */
+static void
+store_random(struct bench *b, struct kv_seq *seq, float *k, float *v)
+{
+	const struct kv_shape *s = kv_pool_shape(b->kv);
+	size_t page = seq->pages[seq->n_tokens / KV_PAGE];
+
+	for (uint32_t i = 0; i < s->head_dim; i++) {
+		k[i] = ldexpf((float)random_bits(b), -30) - 1;
+		v[i] = ldexpf((float)random_bits(b), -30) - 1;
+	}
+	for (uint32_t i = 0; i < s->n_layer; i++)
+		for (uint32_t j = 0; j < s->n_head_kv; j++)
+			attend_store(s->form, k, v, s->head_dim,
+			    kv_head(b->kv, i, j) + page * kv_page_bytes(b->kv),
+			    seq->n_tokens % KV_PAGE);
+	seq->n_tokens++;
+}
+
+static int
+fill_context(struct bench *b, struct kv_seq *seq)
+{
+	size_t n = kv_pool_shape(b->kv)->head_dim;
+	float *k = xcalloc(2 * n, sizeof(*k));
+	int r = 0;
+
+	while (seq->n_tokens < b->m->n_context && r == 0) {
+		store_random(b, seq, k, k + n);
+		r = tell(b, 1);
+	}
+	free(k);
+	return r;
 }
 
 /* ---- what the model does ---- */
@@ -227,9 +269,8 @@ warm_up(struct bench *b)
 	const struct msg_bench *m = b->m;
 	int r = prefill(b, &b->prompt, MEM_MIN(m->n_prompt, (uint32_t)CHUNK));
 
-	for (size_t i = 0; m->n_context > 0 && i < b->max_batch && r == 0;
-	    i++)
-		r = prefill(b, &b->seqs[i], m->n_context);
+	for (size_t i = 0; i < b->max_batch && r == 0; i++)
+		r = fill_context(b, &b->seqs[i]);
 	for (size_t i = 0; i < m->batches.n && r == 0; i++) {
 		rewind_seqs(b);
 		r = decode(b, words_at(m->batches, i), 1);
