@@ -8,6 +8,7 @@
  *	vf_set1 vf_load vf_store vf_add vf_mul vf_max vf_fma(a, b, c) = a b + c
  *			loads and stores of any alignment; vf_max(a, b) is b
  *			when either is NaN
+ *	vf_fma2(a, p0, p1, s0, s1)  *s0 += *a p0, *s1 += *a p1, and vf_fma3
  *	vf_exp2		2^x for x <= 0, and 0 below -126; NaN stays NaN
  *	vf_first		the first lane
  *	vf_largest vf_total	across the lanes, in a fixed order
@@ -23,11 +24,14 @@
  * and 1 of a.  Each sum is one chain in the order of k, so it doesn't matter
  * which queries go together.
  *
+ * Few queries need no panels (attend_few.h).
+ *
  * The pages of the next step are fetched while this one is computed, some lines
  * at a time, or the pages' first lines would be waited for.
  */
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernels/attend.h"
@@ -40,6 +44,11 @@
 #define STEP		(STEP_PAGES * ATTEND_PAGE)	/* keys */
 #define STRIDE		(STEP + 16)	/* rows of scores miss each other */
 #define LINE		64
+#define FEW_MOST	8	/* queries that need no panels */
+#define FEW_DIMS	256	/* of a head, likewise */
+#define FEW_TILE	4
+#define FEW_LANES	(3 * VF_LANES)
+#define RUN		32	/* rows with common scales */
 
 /* Of the last tile of queries nothing is left over that is much smaller. */
 static size_t
@@ -63,14 +72,11 @@ tile_queries(size_t n)
 	if (n > 5)							\
 		DO(5);							\
 } while (0)
-#define ATTEND_ZERO(i) do {						\
-	a##i = a[i];							\
-	lo##i = hi##i = vf_set1(0);					\
-} while (0)
+#define ATTEND_POINT(i)	a##i = a[i]
+#define ATTEND_ZERO(i)	lo##i = hi##i = vf_set1(0)
 #define ATTEND_BEGIN(i) do {						\
 	vf f = vf_set1(factor[i]);					\
 									\
-	a##i = a[i];							\
 	lo##i = vf_mul(f, vf_load(out + i * stride));			\
 	if (w > 1)							\
 		hi##i = vf_mul(f, vf_load(out + i * stride + VF_LANES)); \
@@ -106,6 +112,7 @@ product(const int n, const int w, const float *panel, size_t n_k,
 	vf lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, lo4, hi4, lo5, hi5;
 	size_t from = 0;
 
+	ATTEND_EACH(ATTEND_POINT);
 	if (factor == NULL)
 		ATTEND_EACH(ATTEND_ZERO);
 	else
@@ -163,7 +170,7 @@ ahead_begin(struct ahead *h, const struct attend_tile *t, size_t step,
 	*h = (struct ahead){ .t = t, .page = (step + 1) * STEP_PAGES,
 	    .end = end < t->n_pages ? end : t->n_pages,
 	    .head_bytes = head_bytes,
-	    .bytes_a_tile = (head_bytes / LINE / (n_tiles / STEP_PAGES) + 1) *
+	    .bytes_a_tile = (head_bytes / LINE * STEP_PAGES / n_tiles + 1) *
 	    LINE };
 }
 
@@ -177,7 +184,7 @@ ahead_some(struct ahead *h)
 		return;
 	head = h->t->head + h->t->pages[h->page] * h->t->page_bytes;
 	for (; h->at < end && h->at < h->head_bytes; h->at += LINE)
-		__builtin_prefetch(head + h->at);
+		__builtin_prefetch(head + h->at, 0, 2);
 	if (h->at >= h->head_bytes) {
 		h->at = 0;
 		h->page++;
@@ -241,11 +248,14 @@ struct attend_work {
 	float		 factor[ATTEND_QUERIES];	/* of acc */
 	float		 sum[ATTEND_QUERIES][VF_LANES];
 	const float	*weights[ATTEND_QUERIES];	/* rows of scores */
-	float		 scores[ATTEND_QUERIES][STRIDE];
-	float		 panel[PANEL_K * BLOCK];
+	_Alignas(LINE) float scores[ATTEND_QUERIES][STRIDE];
+	_Alignas(LINE) float panel[PANEL_K * BLOCK];
+	/* of attend_few.h */
+	float		 few_q[FEW_MOST * FEW_DIMS];
+	_Alignas(LINE) float few_floats[FEW_DIMS * FEW_LANES];
 };
 
-static const float attend_ones[TILE] = { 1, 1, 1, 1, 1, 1 };
+static const float attend_ones[FEW_MOST] = { 1, 1, 1, 1, 1, 1, 1, 1 };
 
 VF_HERE void
 scores_of_step(const enum attend_form form, struct attend_work *x,
@@ -378,6 +388,8 @@ values_of_step(const enum attend_form form, struct attend_work *x,
 	}
 }
 
+#include "kernels/attend_few.h"
+
 /* ---- a tile ---- */
 
 static void
@@ -414,26 +426,46 @@ look_at_step(struct attend_work *x, size_t step)
 	}
 }
 
+/* About how many calls of ahead_some there will be. */
+static size_t
+products_of_step(const struct attend_tile *t)
+{
+	size_t dims = attend_dims(t->head_dim);
+
+	if (few_will_do(t))
+		return (STEP * t->head_dim + dims * STEP) /
+		    (FEW_LANES * RUN) * (t->n_queries > FEW_TILE ? 2 : 1);
+	return ((t->head_dim + PANEL_K - 1) / PANEL_K * (STEP / BLOCK) +
+	    dims / BLOCK) * ((t->n_queries + TILE - 1) / TILE);
+}
+
 VF_HERE void
 attend(const enum attend_form form, struct attend_tile *t)
 {
 	struct attend_work x;
-	size_t last = t->n_queries - 1, dims = attend_dims(t->head_dim);
+	size_t last = t->n_queries - 1;
 	size_t head_bytes = attend_head_bytes(form, t->head_dim);
-	size_t n_tiles = (t->head_dim + PANEL_K - 1) / PANEL_K *
-	    (STEP / BLOCK) + dims / BLOCK;
+	size_t n_products = products_of_step(t);
+	bool is_few = few_will_do(t);
 
-	n_tiles *= (t->n_queries + TILE - 1) / TILE;
 	attend_begin(&x, t);
+	if (is_few)
+		few_begin(&x);
 	for (size_t i = 0; i * STEP < t->n_keys[last]; i++) {
 		look_at_step(&x, i);
-		ahead_begin(&x.ahead, t, i, head_bytes, n_tiles);
-		scores_of_step(form, &x, x.n_keys[last]);
+		ahead_begin(&x.ahead, t, i, head_bytes, n_products);
+		if (is_few)
+			few_scores(form, &x, x.n_keys[last]);
+		else
+			scores_of_step(form, &x, x.n_keys[last]);
 		for (size_t j = x.first; j < t->n_queries; j++)
 			raise_max(&x, j);
 		for (size_t j = x.first; j < t->n_queries; j++)
 			weigh(&x, j);
-		values_of_step(form, &x, x.n_keys[last]);
+		if (is_few)
+			few_values(form, &x);
+		else
+			values_of_step(form, &x, x.n_keys[last]);
 	}
 	for (size_t i = 0; i < t->n_queries; i++)
 		t->sums[i].sum = vf_total(vf_load(x.sum[i]));

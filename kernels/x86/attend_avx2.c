@@ -23,6 +23,33 @@ VF_HERE float vf_first(vf v) { return _mm256_cvtss_f32(v); }
 VF_HERE float vf_total(vf v) { return sum_f32(v); }
 VF_HERE vf vf_load_f16(const uint16_t *p) { return load_f16(p); }
 
+/* As intrinsics these would be put in an order in which the registers do not
+ * suffice. */
+VF_HERE void
+vf_fma2(const float *a, vf p0, vf p1, vf *s0, vf *s1)
+{
+	vf x;
+
+	__asm__("vbroadcastss %3, %2\n\t"
+	    "vfmadd231ps %2, %4, %0\n\t"
+	    "vfmadd231ps %2, %5, %1"
+	    : "+x" (*s0), "+x" (*s1), "=&x" (x)
+	    : "m" (*a), "x" (p0), "x" (p1));
+}
+
+VF_HERE void
+vf_fma3(const float *a, vf p0, vf p1, vf p2, vf *s0, vf *s1, vf *s2)
+{
+	vf x;
+
+	__asm__("vbroadcastss %4, %3\n\t"
+	    "vfmadd231ps %3, %5, %0\n\t"
+	    "vfmadd231ps %3, %6, %1\n\t"
+	    "vfmadd231ps %3, %7, %2"
+	    : "+x" (*s0), "+x" (*s1), "+x" (*s2), "=&x" (x)
+	    : "m" (*a), "x" (p0), "x" (p1), "x" (p2));
+}
+
 VF_HERE vf
 vf_load_i8(const int8_t *p)
 {
