@@ -14,7 +14,7 @@
 #define CHUNK		256	/* elements: 16 KB of floats */
 #define TILE_COLS_F32	6
 #define AHEAD_BYTES	1024	/* of each of four panels */
-#define FAR_BYTES	4096	/* of one */
+#define FAR_BYTES	4096	/* of one, with few columns */
 #define FEW_COLS	16	/* with so few, memory had better not wait */
 #define LATER_BYTES	128	/* a chunk of halves in 64 tiles */
 
@@ -52,7 +52,12 @@
 	    : "m" (a##i[at]), "x" (w0), "x" (w1));			\
 } while (0)
 
-#define ZERO(i, unused)	lo##i = hi##i = _mm256_setzero_ps()
+/* As intrinsics all would be copies of one, which take their turn with the
+ * sums; this is nothing to execute. */
+#define ZERO(i, unused)							\
+	__asm__ volatile("vxorps %x0, %x0, %x0\n\t"			\
+	    "vxorps %x1, %x1, %x1"					\
+	    : "=x" (lo##i), "=x" (hi##i))
 
 /* out += v */
 ALWAYS_INLINE void
@@ -251,7 +256,8 @@ group_f32(const int t, const uint8_t *w, size_t element_bytes, size_t n_panels,
 			for (k = 0; k < n; k++, p += element_bytes) {
 				float *to = chunk + k * PANEL_ROWS;
 
-				prefetch(p + FAR_BYTES, element_bytes);
+				if (n_cols <= FEW_COLS)
+					prefetch(p + FAR_BYTES, element_bytes);
 				_mm256_store_ps(to, load_rows(t, p, 0));
 				_mm256_store_ps(to + 8, load_rows(t, p, 8));
 			}
