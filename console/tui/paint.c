@@ -199,28 +199,24 @@ paint_resize(int *h, int *w)
 
 /* ---- start and end ---- */
 
-/* A capability without the padding that no terminal needs today. */
-static void
-add_capability(struct rescue *r, const char *name)
-{
-	const char *s = tigetstr((char *)name);
-
-	if (s == NULL || s == (char *)-1)
-		return;
-	for (; *s != '\0' && r->n < sizeof(r->bytes); s++) {
-		if (s[0] == '$' && s[1] == '<' && strchr(s, '>') != NULL)
-			s = strchr(s, '>');
-		else
-			r->bytes[r->n++] = *s;
-	}
-}
-
 static const char *
 capability(const char *name)
 {
 	const char *s = tigetstr((char *)name);
 
 	return s == (char *)-1 ? NULL : s;
+}
+
+/* A capability without the padding that no terminal needs today. */
+static void
+add_bytes(struct rescue *r, const char *s)
+{
+	for (; *s != '\0' && r->n < sizeof(r->bytes); s++) {
+		if (s[0] == '$' && s[1] == '<' && strchr(s, '>') != NULL)
+			s = strchr(s, '>');
+		else
+			r->bytes[r->n++] = *s;
+	}
 }
 
 /* terminfo calls it BE and BD, where it knows it. */
@@ -265,15 +261,27 @@ define_keys(void)
 			define_key(more[i].bytes, more[i].code);
 }
 
+/* Curses has the mouse of terminals whose type does not say how, too. */
+static const char *
+mouse_off(void)
+{
+	const char *xm = capability("XM");
+
+	return xm != NULL ? tiparm(xm, 0) : "\033[?1000l";
+}
+
 static void
-begin_rescue(void)
+begin_rescue(bool mouse)
 {
 	static const char *const last[] = { "BD", "sgr0", "op", "rmkx",
 	    "cnorm", "rmcup" };
 	struct rescue r = { .tty = STDOUT_FILENO };
 
+	if (mouse)
+		add_bytes(&r, mouse_off());
 	for (size_t i = 0; i < N_ELEMENTS(last); i++)
-		add_capability(&r, last[i]);
+		if (capability(last[i]) != NULL)
+			add_bytes(&r, capability(last[i]));
 	if (tcgetattr(r.tty, &r.modes) == 0)
 		rescue_begin(&r);
 }
@@ -303,7 +311,7 @@ paint_start(const struct paint_options *options, struct cause *cause)
 		return r;
 	/* The size comes from the terminal alone, now and later. */
 	use_env(FALSE);
-	begin_rescue();
+	begin_rescue(options->mouse);
 	if ((screen = newterm(NULL, stdout, stdin)) == NULL) {
 		rescue_end();
 		return cause_set(cause, BM_EUSAGE,
