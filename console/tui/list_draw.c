@@ -147,14 +147,15 @@ draw_titles(const struct list *l, const struct layout *lay,
 	area_fill(&line, ROLE_HEAD);
 	for (size_t i = 0; i < lay->n; i++) {
 		const struct column *c = &l->columns[lay->column[i]].column;
-		bool sorted = lay->column[i] == l->sort;
-		int w = lay->width[i] - sorted;
+		bool is_sorted = lay->column[i] == l->sort;
+		enum role role = is_sorted ? ROLE_HEAD_SORT : ROLE_HEAD;
+		int w = lay->width[i] - is_sorted;
 
-		area_fit(a, 0, x, w, sorted ? ROLE_HEAD_SORT : ROLE_HEAD,
-		    is_right(c), slice_of(c->title));
-		if (sorted)
-			area_glyph(a, 0, x + w, ROLE_HEAD_SORT,
-			    l->is_reversed ? GLYPH_DOWN : GLYPH_UP);
+		area_fit(a, 0, x, w, role, is_right(c), slice_of(c->title));
+		if (is_sorted)
+			area_glyph(a, 0, x + (is_right(c) ? w :
+			    (int)strlen(c->title)), role, l->is_reversed ?
+			    GLYPH_DOWN : GLYPH_UP);
 		x += lay->width[i] + lay->gap;
 	}
 }

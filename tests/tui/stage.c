@@ -148,10 +148,11 @@ take_log(struct stage *s, struct slice line)
 	tui_log_line(s->tui, line);
 }
 
-static void
-take_config(struct stage *s, struct slice line)
+void
+stage_config(struct stage *s, struct slice line)
 {
-	tui_answer_line(s->tui, config_ticket, line);
+	if (config_ticket != 0)
+		tui_answer_line(s->tui, config_ticket, line);
 }
 
 json_t *
@@ -184,7 +185,7 @@ stage_show(struct stage *s, size_t view)
 	tui_key(s->tui, '1' + (int)view);
 	if (config_ticket == 0)
 		return;
-	each_line("config.jsonl", take_config, s);
+	each_line("config.jsonl", stage_config, s);
 	tui_answer_end(s->tui, config_ticket, 0, "");
 	config_ticket = 0;
 }

@@ -27,6 +27,8 @@ void	 stage_fini(struct stage *s);
 void	 stage_load(struct stage *s, const char *name);
 /* The snapshot of data/NAME.json; the caller's reference. */
 json_t	*stage_snapshot(const char *name);
+/* A line of `show config`, if that was asked for. */
+void	 stage_config(struct stage *s, struct slice line);
 void	 stage_show(struct stage *s, size_t view);
 const char *stage_view_name(struct stage *s, size_t view);
 void	 stage_draw(struct stage *s, int h, int w, bool ascii);
