@@ -64,6 +64,16 @@ store_32(void *p, __m256i v)
 	_mm256_store_si256((__m256i *)p, v);
 }
 
+/* p.  What is worked on through it is in memory for good reason, not for want
+ * of registers, which is what the compiler uses fixed places of the frame
+ * for: so the two can be told apart in its code. */
+ALWAYS_INLINE void *
+not_in_frame(void *p)
+{
+	__asm__("" : "+r" (p));
+	return p;
+}
+
 /* 16 halves at p to floats. */
 ALWAYS_INLINE void
 store_scales(const void *p, float *out)
@@ -131,6 +141,34 @@ prefetch_ahead(const uint8_t *p, size_t n)
 		_mm_prefetch((const char *)p + WEIGHTS_AHEAD + i, _MM_HINT_T1);
 }
 
+/* The same for who goes along the weights: every line is asked for once, some
+ * with each share of the work. */
+struct ahead {
+	const char	*at;	/* not asked for yet */
+	const char	*end;	/* of what may be */
+};
+
+ALWAYS_INLINE struct ahead
+ahead_of(const uint8_t *w)
+{
+	const char *p = (const char *)w + WEIGHTS_AHEAD;
+
+	return (struct ahead){ p, p };
+}
+
+/* n is a constant. */
+ALWAYS_INLINE void
+ahead_lines(struct ahead *a, const size_t n)
+{
+	size_t i;
+
+	if (a->at >= a->end)
+		return;
+	for (i = 0; i < n; i++)
+		_mm_prefetch(a->at + 64 * i, _MM_HINT_T1);
+	a->at += 64 * n;
+}
+
 /*
  * Columns' activations come from the next cache, a few hundred bytes from each
  * of many rows, too short for the hardware to see coming; so every block asks
@@ -146,8 +184,10 @@ prefetch_columns(const void *act, size_t act_stride, int n)
 		_mm_prefetch(p + (size_t)i * act_stride, _MM_HINT_T0);
 }
 
-/* Columns of which the weights are what is read. */
+/* Columns of which the weights are what is read, and how far ahead of a chunk
+ * they are then asked for. */
 #define FEW_COLS	16
+#define FEW_AHEAD	2048
 
 /*
  * Panels that go over a chunk of elements together before the next chunk, so

@@ -3,25 +3,29 @@
 #define BM_KERNELS_X86_PANEL_B256_AVX2_H
 
 /*
- * Panels of types with blocks of 256 times few columns.  The integer scale of
- * a sub-block is applied by the maddwd that widens its 16-bit sums; sums of 32
- * bits are touched once a chain and floats once a block, so that the registers
- * hold the 16-bit sums of a tile.  Everything here is inlined into one
- * function a type, its shape known.
+ * Panels of types with blocks of 256.  The integer scale of a sub-block is
+ * applied by the maddwd that widens its 16-bit sums; sums of 32 bits are
+ * touched once a chain and floats once a block, so that the registers hold the
+ * 16-bit sums of a tile.  Here is what a type says of itself, how a block
+ * column is taken apart for tiles of columns (panel_b256_many_avx2.h), and the
+ * product with one or two columns, straight from the packed bytes.
+ * Everything is inlined into one function a type, its shape known.
  */
 
 #include "kernels/x86/panel_tile_avx2.h"
 
 /* Blocks that are unpacked at once. */
-#define CHUNK_B256	2
+#define CHUNK_BLOCKS	2
+/* Bytes of weights, of each chain's share, that are asked for by who unpacks;
+ * the rest by the first tile. */
+#define UNPACK_AHEAD	64
 
-/* The scales of a block column, unpacked, and room for sums. */
+/* The scales of a block column, unpacked. */
 struct scales_b256 {
 	int16_t	 scale[16][32];	/* [chain][row][twice the same] */
 	int16_t	 min[4][32];	/* [sub-block pair][row][sub-block] */
 	float	 d[16];
 	float	 dmin[16];
-	__m256i	 sum[2 * TILE_COLS];
 };
 
 struct block_b256 {
@@ -29,52 +33,81 @@ struct block_b256 {
 	uint8_t			 q[64][64];
 };
 
+/*
+ * A chain is the units, 4 quads or 8, that one 16-bit sum takes.  A block is
+ * `spans` times span_chains of them: the spans lie alike and are a loop, the
+ * chains of one differ in how they lie.
+ */
 struct shape_b256 {
 	size_t	 block_bytes;	/* of a block column */
-	int	 chain_units;	/* quads a 16-bit sum can take: 4 or 8 */
-	int	 span_chains;	/* how many differ in how their quads lie */
+	size_t	 chain_units;
+	size_t	 spans;
+	size_t	 span_chains;	/* at most 8 */
 	int	 offset;	/* of the quants */
 	bool	 has_mins;
-	/* 8 rows of unit u of a span of the block column at w; at: 0 or,
+	/* which of the block's chains chain i of a span is */
+	size_t	 (*chain)(size_t span, size_t i);
+	/* 8 rows of unit k of that chain, of the block column at w; at: 0 or,
 	 * for rows 8 to 15, 32 */
-	__m256i	 (*unit)(const uint8_t *w, size_t span, size_t u, size_t at);
+	__m256i	 (*unit)(const uint8_t *w, size_t span, size_t i, size_t k,
+		    size_t at);
 	void	 (*scales)(const uint8_t *w, struct scales_b256 *to);
 };
 
-/* Columns whose sums of 32 bits find registers beside the sums of 16 bits. */
-ALWAYS_INLINE int
-sums_in_registers(const int n, const enum source from)
-{
-	if (n <= 2)
-		return n;
-	return from == UNPACKED ? 1 : 0;
-}
-
-/* Scale the 16-bit sums of a chain and add them to those of 32 bits. */
-ALWAYS_INLINE void
-widen_b256(const int n, const enum source from, const struct tile *t,
-    struct tile *sums, struct scales_b256 *b, size_t chain)
-{
-	__m256i s0, s1;
-
-	/* else sums are loaded too soon, into registers there are not */
-	__asm__ volatile("" : : : "memory");
-	s0 = load_32(b->scale[chain]);
-	s1 = load_32(b->scale[chain] + 16);
-#define COLUMN(i) do {							\
-	if ((i) < sums_in_registers(n, from)) {				\
-		sums->lo##i = mac_i16(sums->lo##i, t->lo##i, s0);	\
-		sums->hi##i = mac_i16(sums->hi##i, t->hi##i, s1);	\
-	} else {							\
-		b->sum[2 * (i)] = _mm256_add_epi32(b->sum[2 * (i)],	\
-		    _mm256_madd_epi16(t->lo##i, s0));			\
-		b->sum[2 * (i) + 1] = _mm256_add_epi32(			\
-		    b->sum[2 * (i) + 1], _mm256_madd_epi16(t->hi##i,	\
-		    s1));						\
+#define EACH_UNIT(s, DO) do {						\
+	DO(0);								\
+	DO(1);								\
+	DO(2);								\
+	DO(3);								\
+	if ((s).chain_units > 4) {					\
+		DO(4);							\
+		DO(5);							\
+		DO(6);							\
+		DO(7);							\
 	}								\
 } while (0)
-	EACH_COLUMN(n, COLUMN);
-#undef COLUMN
+
+#define EACH_CHAIN(s, DO) do {						\
+	DO(0);								\
+	DO(1);								\
+	if ((s).span_chains > 2) {					\
+		DO(2);							\
+		DO(3);							\
+	}								\
+	if ((s).span_chains > 4) {					\
+		DO(4);							\
+		DO(5);							\
+		DO(6);							\
+		DO(7);							\
+	}								\
+} while (0)
+
+/* Take a block column apart, asking for some of what comes some blocks later,
+ * so that memory is not idle meanwhile. */
+ALWAYS_INLINE void
+unpack_b256(const struct shape_b256 s, const uint8_t *w, struct block_b256 *b)
+{
+	const uint8_t *later = w + CHUNK_BLOCKS * s.block_bytes + FEW_AHEAD;
+	const size_t share = s.block_bytes * s.chain_units / 64;
+	size_t span;
+
+	s.scales(w, &b->scales);
+	for (span = 0; span < s.spans; span++) {
+#define UNIT(k) do {							\
+	store_32(to[k], s.unit(w, span, i, (k), 0));			\
+	store_32(to[k] + 32, s.unit(w, span, i, (k), 32));		\
+} while (0)
+#define CHAIN(c) do {							\
+	const size_t i = (c);						\
+	uint8_t (*to)[64] = b->q + s.chain_units * s.chain(span, i);	\
+									\
+	EACH_UNIT(s, UNIT);						\
+	prefetch(later + s.chain(span, i) * share, UNPACK_AHEAD);	\
+} while (0)
+		EACH_CHAIN(s, CHAIN);
+#undef CHAIN
+#undef UNIT
+	}
 }
 
 ALWAYS_INLINE __m256i
@@ -109,134 +142,95 @@ finish_b256(const struct shape_b256 s, const struct scales_b256 *b, size_t row,
 	_mm256_storeu_ps(out, acc);
 }
 
-ALWAYS_INLINE void
-tile_finish_b256(const int n, const enum source from,
-    const struct shape_b256 s, const struct tile *sums,
-    const struct scales_b256 *b, const char *act, size_t act_stride,
-    float *out, size_t out_stride)
-{
-#define COLUMN(i) do {							\
-	const void *a = act + (i) * act_stride;				\
-	float *to = out + (i) * out_stride;				\
-									\
-	finish_b256(s, b, 0, a, (i) < sums_in_registers(n, from) ?	\
-	    sums->lo##i : b->sum[2 * (i)], to);				\
-	finish_b256(s, b, 8, a, (i) < sums_in_registers(n, from) ?	\
-	    sums->hi##i : b->sum[2 * (i) + 1], to + 8);			\
-} while (0)
-	EACH_COLUMN(n, COLUMN);
-#undef COLUMN
-}
+/* ---- one or two columns ---- */
 
-/* Chain i of a span. */
+/* Chain i of a span of n columns, a constant. */
 ALWAYS_INLINE void
-chain_b256(const int n, const enum source from, const struct shape_b256 s,
-    size_t span, size_t i, const uint8_t *w, struct block_b256 *to,
-    struct tile *sums, const char *act, size_t act_stride)
+chain_few(const int n, const struct shape_b256 s, size_t span, size_t i,
+    const uint8_t *w, const struct scales_b256 *b, const char *act,
+    size_t act_stride, struct tile *sums)
 {
-	const int units = s.chain_units;
-	const size_t chains = from == UNPACKED ? 1 : (size_t)s.span_chains;
-	const size_t chain = span * chains + i;
-	const size_t first = chain * (size_t)units;	/* of all units */
-	const char *x = act + offsetof(struct act_q8k, q) + 4 * first;
+	const size_t chain = s.chain(span, i);
+	const char *x = act + offsetof(struct act_q8k, q) +
+	    4 * s.chain_units * chain;
 	struct tile t;
+	__m256i s0, s1;
 
-	if (from != UNPACKED)
-		prefetch_ahead(w + chain * s.block_bytes * (size_t)units /
-		    64, s.block_bytes * (size_t)units / 64);
 	tile_start(n, s.offset, &t, act + offsetof(struct act_q8k, pair) +
 	    4 * chain, act_stride);
 #define UNIT(k) do {							\
-	size_t u = i * (size_t)units + (k);				\
-	__m256i w0 = from == UNPACKED ? load_32(to->q[first + (k)]) :	\
-	    s.unit(w, span, u, 0);					\
-	__m256i w1 = from == UNPACKED ? load_32(to->q[first + (k)] + 32) : \
-	    s.unit(w, span, u, 32);					\
+	__m256i w0 = s.unit(w, span, i, (k), 0);			\
+	__m256i w1 = s.unit(w, span, i, (k), 32);			\
 									\
-	tile_unit(n, from, false, &t, w0, w1, to->q[first + (k)],	\
-	    x + 4 * (k), act_stride);					\
+	tile_unit(n, PACKED, false, &t, w0, w1, NULL, x + 4 * (k),	\
+	    act_stride);						\
 } while (0)
-	UNIT(0);
-	UNIT(1);
-	UNIT(2);
-	UNIT(3);
-	if (units == 8) {
-		UNIT(4);
-		UNIT(5);
-		UNIT(6);
-		UNIT(7);
-	}
+	EACH_UNIT(s, UNIT);
 #undef UNIT
-	widen_b256(n, from, &t, sums, &to->scales, chain);
-}
-
-/* n columns (a constant, 1..4) times one block column. */
-ALWAYS_INLINE void
-block_of_tile_b256(const int n, const enum source from,
-    const struct shape_b256 s, const uint8_t *w, struct block_b256 *to,
-    const char *act, size_t act_stride, float *out, size_t out_stride)
-{
-	const size_t chains = from == UNPACKED ? 1 : (size_t)s.span_chains;
-	const size_t spans = 64 / (chains * (size_t)s.chain_units);
-	const __m256i zero = _mm256_setzero_si256();
-	struct tile sums = { zero, zero, zero, zero, zero, zero, zero, zero };
-	size_t i;
-
-	if (from != UNPACKED)
-		s.scales(w, &to->scales);
-	if (sums_in_registers(n, from) < n)
-		memset(to->scales.sum, 0, sizeof(to->scales.sum));
-	for (i = 0; i < spans; i++) {
-#define CHAIN(k) do {							\
-	if (chains > (k))						\
-		chain_b256(n, from, s, i, k, w, to, &sums, act,		\
-		    act_stride);					\
-} while (0)
-		CHAIN(0);
-		CHAIN(1);
-		CHAIN(2);
-		CHAIN(3);
-		CHAIN(4);
-		CHAIN(5);
-		CHAIN(6);
-		CHAIN(7);
-		CHAIN(8);
-		CHAIN(9);
-		CHAIN(10);
-		CHAIN(11);
-		CHAIN(12);
-		CHAIN(13);
-		CHAIN(14);
-		CHAIN(15);
-#undef CHAIN
+	/* what the next chain loads again is not kept in registers */
+	__asm__ volatile("" : : : "memory");
+	s0 = load_32(b->scale[chain]);
+	s1 = load_32(b->scale[chain] + 16);
+	sums->lo0 = mac_i16(sums->lo0, t.lo0, s0);
+	sums->hi0 = mac_i16(sums->hi0, t.hi0, s1);
+	if (n > 1) {
+		sums->lo1 = mac_i16(sums->lo1, t.lo1, s0);
+		sums->hi1 = mac_i16(sums->hi1, t.hi1, s1);
 	}
-	tile_finish_b256(n, from, s, &sums, &to->scales, act, act_stride,
-	    out, out_stride);
 }
 
+/* One block column; asks for the lines at *ahead that come a block later. */
 ALWAYS_INLINE void
-tile_b256(const int n, const enum source from, const struct shape_b256 s,
-    const uint8_t *w, uint8_t *chunk, size_t n_blocks, const char *act,
+block_few(const int n, const struct shape_b256 s, const uint8_t *w,
+    struct scales_b256 *b, struct ahead *ahead, const char *act,
     size_t act_stride, float *out, size_t out_stride)
 {
-	struct block_b256 *to = (void *)chunk;
+	const __m256i zero = _mm256_setzero_si256();
+	struct tile sums = { .lo0 = zero, .hi0 = zero, .lo1 = zero,
+	    .hi1 = zero };
+	const void *second = act + act_stride;
+	const size_t share = s.block_bytes * s.chain_units / 64;
+	const size_t lines = (share + 63) / 64;
+	size_t span;
 
-	for (; n_blocks > 0; n_blocks--) {
-		block_of_tile_b256(n, from, s, w, to, act, act_stride, out,
-		    out_stride);
-		w += s.block_bytes;
-		if (from != PACKED)
-			to++;
-		act += sizeof(struct act_q8k);
+	s.scales(w, b);
+	ahead->end += s.block_bytes;
+	for (span = 0; span < s.spans; span++) {
+#define CHAIN(i) do {							\
+	ahead_lines(ahead, lines);					\
+	chain_few(n, s, span, (i), w, b, act, act_stride, &sums);	\
+} while (0)
+		EACH_CHAIN(s, CHAIN);
+#undef CHAIN
+	}
+	finish_b256(s, b, 0, (const void *)act, sums.lo0, out);
+	finish_b256(s, b, 8, (const void *)act, sums.hi0, out + 8);
+	if (n > 1) {
+		out += out_stride;
+		finish_b256(s, b, 0, second, sums.lo1, out);
+		finish_b256(s, b, 8, second, sums.hi1, out + 8);
 	}
 }
 
-#define WALK(name)		name##_b256
-#define WALK_SHAPE		struct shape_b256
-#define WALK_BLOCK_N		256
-#define WALK_CHUNK		CHUNK_B256
-#define WALK_CHUNK_BYTES	(CHUNK_B256 * sizeof(struct block_b256))
-#define WALK_ACT_BYTES(s)	sizeof(struct act_q8k)
-#include "kernels/x86/panel_walk_packed_avx2.h"
+/* All panels times n columns, a constant. */
+ALWAYS_INLINE void
+panels_few(const int n, const struct shape_b256 s, const uint8_t *w,
+    size_t n_panels, size_t n_in, const char *act, size_t act_stride,
+    float *out, size_t out_stride)
+{
+	struct scales_b256 scales, *b = not_in_frame(&scales);
+	struct ahead ahead = ahead_of(w);
+	size_t i;
+
+	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
+		clear_panel(out, out_stride, (size_t)n);
+		for (i = 0; i < n_in / 256; i++) {
+			block_few(n, s, w, b, &ahead, act + i *
+			    sizeof(struct act_q8k), act_stride, out,
+			    out_stride);
+			w += s.block_bytes;
+		}
+	}
+}
 
 #endif

@@ -11,40 +11,6 @@
 
 #include "kernels/x86/panel_b256_avx2.h"
 
-#define CHUNK_BLOCKS	CHUNK_B256
-
-/* Take a block column apart. */
-ALWAYS_INLINE void
-unpack_b256(const struct shape_b256 s, const uint8_t *w, struct block_b256 *b)
-{
-	const size_t units = (size_t)(s.span_chains * s.chain_units);
-	size_t i;
-
-	s.scales(w, &b->scales);
-	for (i = 0; i < 64 / units; i++) {
-#define UNIT(u) do {							\
-	if ((u) < units) {						\
-		store_32(b->q[units * i + (u)], s.unit(w, i, u, 0));	\
-		store_32(b->q[units * i + (u)] + 32,			\
-		    s.unit(w, i, u, 32));				\
-	}								\
-} while (0)
-#define UNITS_8(u)							\
-	UNIT(u); UNIT((u) + 1); UNIT((u) + 2); UNIT((u) + 3);		\
-	UNIT((u) + 4); UNIT((u) + 5); UNIT((u) + 6); UNIT((u) + 7)
-		UNITS_8(0);
-		UNITS_8(8);
-		UNITS_8(16);
-		UNITS_8(24);
-		UNITS_8(32);
-		UNITS_8(40);
-		UNITS_8(48);
-		UNITS_8(56);
-#undef UNITS_8
-#undef UNIT
-	}
-}
-
 #define QUAD_COLUMN(a, lo, hi) do {					\
 	__m256i x = broadcast_32((a)->q + 4 * k);			\
 									\
@@ -84,14 +50,16 @@ chains_many(const int n, const struct shape_b256 s, const struct block_b256 *b,
     const uint8_t *next, const struct act_q8k *a0, const struct act_q8k *a1,
     const struct act_q8k *a2, const struct act_q8k *a3, __m256i *sum)
 {
+	const size_t share = s.block_bytes * s.chain_units / 64;
 	size_t quad, sub;
 
-	for (quad = sub = 0; quad < 64; quad += (size_t)s.chain_units, sub++) {
+	for (quad = sub = 0; quad < 64; quad += s.chain_units, sub++) {
 		__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, s0, s1;
 
-		/* the next weights, a share with each sub-block */
-		prefetch(next, s.block_bytes * (size_t)s.chain_units / 64);
-		next += s.block_bytes * (size_t)s.chain_units / 64;
+		/* the chain's share of weights to come, but what was asked
+		 * for when the last were unpacked */
+		prefetch(next + UNPACK_AHEAD, share - UNPACK_AHEAD);
+		next += share;
 		START(0);
 		if (n > 1)
 			START(1);

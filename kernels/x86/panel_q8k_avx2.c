@@ -124,38 +124,60 @@ high_nibbles(const uint8_t *p)
 	    _mm256_set1_epi8(15));
 }
 
-/* 64 elements: the low nibbles of 8 quads, then the high ones. */
-ALWAYS_INLINE __m256i
-quants_q4_k(const uint8_t *w, size_t span, size_t u, size_t at)
+/* Span p: of 64 elements the low nibbles of 8 quads, then the high ones. */
+ALWAYS_INLINE size_t
+chain_q4_k(size_t span, size_t i)
 {
-	const uint8_t *p = w + 512 * span + 64 * (u % 8) + at;
-
-	return u < 8 ? low_nibbles(p) : high_nibbles(p);
+	return 2 * span + i;
 }
 
-/* The whole block: bit 4 of sub-block s is bit s of the byte at the same
- * place in the high bits. */
 ALWAYS_INLINE __m256i
-quants_q5_k(const uint8_t *w, size_t span, size_t u, size_t at)
+unit_q4_k(const uint8_t *w, size_t span, size_t i, size_t k, size_t at)
 {
-	__m256i high = load_32(w + 2048 + 64 * (u % 8) + at);
-	const int s = (int)(u / 8);
+	const uint8_t *p = w + 512 * span + 64 * k + at;
 
-	high = s < 4 ? _mm256_slli_epi16(high, s < 4 ? 4 - s : 0) :
-	    _mm256_srli_epi16(high, s > 4 ? s - 4 : 0);
-	return _mm256_or_si256(quants_q4_k(w, u / 16, u % 16, at),
+	return i == 0 ? low_nibbles(p) : high_nibbles(p);
+}
+
+/* A span has half of each of the 8 sub-blocks: the nibbles as in Q4_K; bit 4
+ * of sub-block s is bit s of the byte at the same place in the high bits. */
+ALWAYS_INLINE size_t
+chain_q5_k(size_t span, size_t i)
+{
+	return 2 * i + span;
+}
+
+ALWAYS_INLINE __m256i
+unit_q5_k(const uint8_t *w, size_t span, size_t i, size_t k, size_t at)
+{
+	const uint8_t *p = w + 256 * span + 64 * k + at;
+	__m256i high = load_32(p + 2048);
+
+	p += 512 * (i / 2);
+	if (i < 4)
+		high = _mm256_slli_epi16(high, i < 4 ? 4 - (int)i : 0);
+	else if (i > 4)
+		high = _mm256_srli_epi16(high, i > 4 ? (int)i - 4 : 0);
+	return _mm256_or_si256(i % 2 == 0 ? low_nibbles(p) : high_nibbles(p),
 	    _mm256_and_si256(high, _mm256_set1_epi8(16)));
 }
 
-/* Half of the block: each quarter of it has a nibble of one of two rows of
- * quads and two bits of a third. */
-ALWAYS_INLINE __m256i
-quants_q6_k(const uint8_t *w, size_t half, size_t u, size_t at)
+/* A span has half of each of 4 sub-blocks, a quarter of half of the block.
+ * Each has a nibble of one of two rows of quads and two bits of a third. */
+ALWAYS_INLINE size_t
+chain_q6_k(size_t span, size_t i)
 {
-	const uint8_t *p = w + 1024 * half + 64 * (u % 16) + at;
-	__m256i high = load_32(w + 2048 + 512 * half + 64 * (u % 8) + at);
+	return 8 * (span / 2) + 2 * i + span % 2;
+}
 
-	switch (u / 8) {
+ALWAYS_INLINE __m256i
+unit_q6_k(const uint8_t *w, size_t span, size_t i, size_t k, size_t at)
+{
+	const uint8_t *p = w + 1024 * (span / 2) + 256 * (span % 2) +
+	    512 * (i % 2) + 64 * k + at;
+	__m256i high = load_32(w + 2048 + 256 * span + 64 * k + at);
+
+	switch (i) {
 	case 0:
 		high = _mm256_slli_epi16(high, 4);
 		break;
@@ -166,13 +188,14 @@ quants_q6_k(const uint8_t *w, size_t half, size_t u, size_t at)
 		high = _mm256_srli_epi16(high, 2);
 		break;
 	}
-	return _mm256_or_si256(u < 16 ? low_nibbles(p) : high_nibbles(p),
+	return _mm256_or_si256(i < 2 ? low_nibbles(p) : high_nibbles(p),
 	    _mm256_and_si256(high, _mm256_set1_epi8(0x30)));
 }
 
 #define PANEL_KERNEL(name, ...)						\
 static const struct shape_b256 shape_##name = {				\
-    .unit = quants_##name, .scales = scales_##name, __VA_ARGS__ };	\
+    .chain = chain_##name, .unit = unit_##name,				\
+    .scales = scales_##name, __VA_ARGS__ };				\
 									\
 static void								\
 unpack_##name(const uint8_t *w, struct block_b256 *b)			\
@@ -185,19 +208,22 @@ panel_##name(const void *w, size_t n_panels, size_t n_in,		\
     const void *act, size_t act_stride, size_t n_cols, float *out,	\
     size_t out_stride)							\
 {									\
-	if (n_cols <= FEW_COLS)						\
-		panels_b256(shape_##name, w, n_panels, n_in, act,	\
-		    act_stride, n_cols, out, out_stride);		\
+	if (n_cols == 1)						\
+		panels_few(1, shape_##name, w, n_panels, n_in, act,	\
+		    act_stride, out, out_stride);			\
+	else if (n_cols == 2)						\
+		panels_few(2, shape_##name, w, n_panels, n_in, act,	\
+		    act_stride, out, out_stride);			\
 	else								\
 		panels_many(shape_##name, unpack_##name, w, n_panels,	\
 		    n_in, act, act_stride, n_cols, out, out_stride);	\
 }
-PANEL_KERNEL(q4_k, .block_bytes = 2304, .chain_units = 8, .span_chains = 2,
-    .has_mins = true)
-PANEL_KERNEL(q5_k, .block_bytes = 2816, .chain_units = 4, .span_chains = 16,
-    .has_mins = true)
-PANEL_KERNEL(q6_k, .block_bytes = 3360, .chain_units = 4, .span_chains = 8,
-    .offset = 32)
+PANEL_KERNEL(q4_k, .block_bytes = 2304, .chain_units = 8, .spans = 4,
+    .span_chains = 2, .has_mins = true)
+PANEL_KERNEL(q5_k, .block_bytes = 2816, .chain_units = 4, .spans = 2,
+    .span_chains = 8, .has_mins = true)
+PANEL_KERNEL(q6_k, .block_bytes = 3360, .chain_units = 4, .spans = 4,
+    .span_chains = 4, .offset = 32)
 #undef PANEL_KERNEL
 
 void

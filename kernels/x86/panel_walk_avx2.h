@@ -61,7 +61,8 @@ WALK(group)(const WALK_SHAPE s, void (*unpack)(const uint8_t *,
 	_Alignas(64) WALK_BLOCK chunk[CHUNK_BLOCKS];
 	size_t most = n_cols > 1 ? CHUNK_BLOCKS : 1, ahead, i, j, k, n;
 
-	ahead = n_cols > 1 ? 0 : WEIGHTS_AHEAD;
+	ahead = n_cols == 1 ? WEIGHTS_AHEAD : n_cols <= FEW_COLS ? FEW_AHEAD :
+	    0;
 	for (i = 0; i < n_blocks; i += n) {
 		n = n_blocks - i < most ? n_blocks - i : most;
 		for (j = 0; j < n_panels; j++) {
