@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ^C ends the line, not the program: the handler only leaves a mark, and our
- * way of reading a key then tells readline that there are no more.  The
- * history file is written after every line, so that nothing is lost with the
- * terminal; its mode is 0600, for lines may hold prompts.
+ * ^C ends the line, not the program: its handler, which stands in the place of
+ * readline's, leaves a mark and wakes our way of reading a key, which then
+ * tells readline that there are no more.  The history file is written after
+ * every line, so that nothing is lost with the terminal; its mode is 0600, for
+ * lines may hold prompts.
  */
 #include "config.h"
 
@@ -12,6 +13,8 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,36 +24,72 @@
 #include <readline/readline.h>
 #include <readline/history.h>
 
+#include "base/log.h"
 #include "wire/paths.h"
 
 static volatile sig_atomic_t is_interrupted;
 static char history_path[PATH_SIZE];	/* empty: none is kept */
 static struct sigaction before;
 
+static int wake_fds[2] = { -1, -1 };	/* a byte for each interrupt */
+
 static void
 on_interrupt(int sig)
 {
+	int error = errno;
+
 	is_interrupted = 1;
+	/* A pipe that is full wakes as well. */
+	if (write(wake_fds[1], "", 1) != 1)
+		is_interrupted = 1;
+	errno = error;
+}
+
+static void
+forget_interrupts(void)
+{
+	char bytes[16];
+
+	while (read(wake_fds[0], bytes, sizeof(bytes)) > 0)
+		;
+	is_interrupted = 0;
+}
+
+/* Readline has just put its own handler there. */
+static int
+take_interrupts(void)
+{
+	struct sigaction sa = { .sa_handler = on_interrupt };
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGINT, &sa, NULL);
+	return 0;
 }
 
 static int
 read_key(FILE *from)
 {
+	struct pollfd p[] = { { fileno(from), POLLIN, 0 },
+	    { wake_fds[0], POLLIN, 0 } };
 	unsigned char c;
-	ssize_t got;
 
 	for (;;) {
-		if ((got = read(fileno(from), &c, 1)) == 1)
-			return c;
-		if (got == 0 || errno != EINTR)
-			return EOF;
-		/* A resize is readline's to handle, an interrupt ends the
-		 * line, and with nothing on it this is an end. */
-		rl_check_signals();
+		int n = poll(p, 2, -1);
+
 		if (is_interrupted) {
+			rl_echo_signal_char(SIGINT);
 			rl_replace_line("", 0);
-			return EOF;
+			return EOF;	/* of an empty line: the end */
 		}
+		if (n > 0 && p[0].revents != 0) {
+			ssize_t got = read(p[0].fd, &c, 1);
+
+			if (got == 1)
+				return c;
+			if (got == 0 || errno != EINTR)
+				return EOF;
+		}
+		rl_check_signals();	/* a resize, a stop */
 	}
 }
 
@@ -101,11 +140,13 @@ void
 line_begin(enum line_use use)
 {
 	static enum line_use used = LINE_CHAT;
-	struct sigaction sa = { .sa_handler = on_interrupt };
 
-	sigemptyset(&sa.sa_mask);
-	sigaction(SIGINT, &sa, &before);	/* reads do not go on */
+	if (wake_fds[0] < 0 && pipe2(wake_fds, O_CLOEXEC | O_NONBLOCK) != 0)
+		fatal("pipe");
+	sigaction(SIGINT, NULL, &before);
+	take_interrupts();
 	rl_readline_name = "bigmodelctl";
+	rl_startup_hook = take_interrupts;
 	rl_getc_function = read_key;
 	/* Other shells add to the file meanwhile. */
 	if (use == LINE_COMMANDS || use != used)
@@ -128,14 +169,27 @@ line_end(void)
 	sigaction(SIGINT, &before, NULL);
 }
 
+/* Completion leaves a blank behind a word. */
+static void
+trim_end(char *line)
+{
+	size_t n = strlen(line);
+
+	while (n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t'))
+		line[--n] = '\0';
+}
+
 char *
 line_read(const char *prompt, enum line_end_by *by)
 {
 	char *line;
 
-	is_interrupted = 0;
+	forget_interrupts();
 	line = readline(prompt);
+	if (line != NULL)
+		trim_end(line);
 	if (is_interrupted) {
+		putchar('\n');
 		free(line);
 		line = NULL;
 		*by = LINE_INTERRUPTED;
