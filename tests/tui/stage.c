@@ -11,9 +11,6 @@
 
 #define PATH_BYTES	4096
 
-/* The ticket of a `show config` that waits for its answer; 0: none. */
-static unsigned config_ticket;
-
 const char *
 stage_srcdir(void)
 {
@@ -43,58 +40,102 @@ stage_read(const char *path, size_t *n)
 	return text;
 }
 
-/* ---- a host that only answers what the configuration is ---- */
+/* ---- a host that writes down what it is asked ---- */
+
+static bool
+is_show(const char *const *words, size_t n, const char *what)
+{
+	return n == 2 && strcmp(words[0], "show") == 0 &&
+	    strcmp(words[1], what) == 0;
+}
 
 static void
 host_run(void *arg, unsigned ticket, const char *const *words, size_t n)
 {
-	if (n == 2 && strcmp(words[0], "show") == 0 &&
-	    strcmp(words[1], "config") == 0)
-		config_ticket = ticket;
+	struct stage *s = arg;
+
+	if (is_show(words, n, "config")) {
+		s->config_ticket = ticket;
+	} else if (!is_show(words, n, "variants")) {
+		s->ticket = ticket;
+		buf_puts(&s->asked, "run ");
+		words_join(words, n, &s->asked);
+		buf_puts(&s->asked, "\n");
+	}
 }
 
 static void
 host_forget(void *arg, unsigned ticket)
 {
-	if (ticket == config_ticket)
-		config_ticket = 0;
+	struct stage *s = arg;
+
+	if (ticket == s->config_ticket)
+		s->config_ticket = 0;
 }
 
 static void
 host_interval(void *arg, unsigned interval_ms)
 {
+	buf_printf(&((struct stage *)arg)->asked, "interval %u\n",
+	    interval_ms);
 }
 
 static void
 host_follow_log(void *arg, bool on)
 {
+	buf_printf(&((struct stage *)arg)->asked, "log %d\n", on);
 }
 
 static void
 host_shell_out(void *arg, const char *line)
 {
+	buf_printf(&((struct stage *)arg)->asked, "shell %s\n", line);
 }
 
 static void
-host_nothing(void *arg)
+host_refresh(void *arg)
 {
 }
 
-static const struct tui_host host = {
-	.run = host_run, .forget = host_forget, .interval = host_interval,
-	.refresh = host_nothing,
-	.follow_log = host_follow_log, .shell_out = host_shell_out,
-	.redraw_all = host_nothing, .quit = host_nothing,
-};
+static void
+host_redraw_all(void *arg)
+{
+	buf_puts(&((struct stage *)arg)->asked, "redraw\n");
+}
+
+static void
+host_quit(void *arg)
+{
+	buf_puts(&((struct stage *)arg)->asked, "quit\n");
+}
+
+static void
+init(struct stage *s, bool is_readonly)
+{
+	struct tui_options options = { .where = "/run/bigmodel/admin.sock",
+	    .readonly = is_readonly };
+	struct tui_host host = { .arg = s, .run = host_run,
+	    .forget = host_forget, .interval = host_interval,
+	    .refresh = host_refresh, .follow_log = host_follow_log,
+	    .shell_out = host_shell_out, .redraw_all = host_redraw_all,
+	    .quit = host_quit };
+
+	*s = (struct stage){ .ticket = 0 };
+	buf_init(&s->asked, 1 << 20);
+	s->tui = tui_new(&host, &options);
+	canvas_init(&s->canvas, false);
+}
 
 void
 stage_init(struct stage *s)
 {
-	struct tui_options options = { .where = "/run/bigmodel/admin.sock" };
+	init(s, false);
+}
 
-	config_ticket = 0;
-	s->tui = tui_new(&host, &options);
-	canvas_init(&s->canvas, false);
+void
+stage_init_readonly(struct stage *s)
+{
+	init(s, true);
 }
 
 void
@@ -102,6 +143,7 @@ stage_fini(struct stage *s)
 {
 	tui_free(s->tui);
 	canvas_fini(&s->canvas);
+	buf_fini(&s->asked);
 }
 
 /* ---- data ---- */
@@ -151,8 +193,8 @@ take_log(struct stage *s, struct slice line)
 void
 stage_config(struct stage *s, struct slice line)
 {
-	if (config_ticket != 0)
-		tui_answer_line(s->tui, config_ticket, line);
+	if (s->config_ticket != 0)
+		tui_answer_line(s->tui, s->config_ticket, line);
 }
 
 json_t *
@@ -183,11 +225,11 @@ void
 stage_show(struct stage *s, size_t view)
 {
 	tui_key(s->tui, '1' + (int)view);
-	if (config_ticket == 0)
+	if (s->config_ticket == 0)
 		return;
 	each_line("config.jsonl", stage_config, s);
-	tui_answer_end(s->tui, config_ticket, 0, "");
-	config_ticket = 0;
+	tui_answer_end(s->tui, s->config_ticket, 0, "");
+	s->config_ticket = 0;
 }
 
 const char *
@@ -202,7 +244,13 @@ stage_view_name(struct stage *s, size_t view)
 void
 stage_draw(struct stage *s, int h, int w, bool ascii)
 {
-	s->canvas.ascii = ascii;
-	canvas_resize(&s->canvas, h, w);
+	if (ascii != s->canvas.ascii) {
+		/* Of another size it is drawn anew. */
+		s->canvas.ascii = ascii;
+		canvas_resize(&s->canvas, 1, 1);
+		(void)tui_draw(s->tui, &s->canvas, 0, STAGE_NOW_MS);
+	}
+	if (h != s->canvas.h || w != s->canvas.w)
+		canvas_resize(&s->canvas, h, w);
 	(void)tui_draw(s->tui, &s->canvas, 0, STAGE_NOW_MS);
 }

@@ -13,6 +13,13 @@
 struct stage {
 	struct tui	*tui;
 	struct canvas	 canvas;
+	/* What the screen asked of its host, a line each: "run WORDS",
+	 * "shell LINE", "interval MS", "log 0|1", "redraw", "quit"; fetching
+	 * what is shown anyway ("show config", "show variants", refresh) is
+	 * left out. */
+	struct buf	 asked;
+	unsigned	 ticket;	/* of the last run */
+	unsigned	 config_ticket;	/* of a show config that waits; or 0 */
 };
 
 /* The top of the source tree. */
@@ -21,6 +28,7 @@ const char	*stage_srcdir(void);
 char		*stage_read(const char *path, size_t *n);
 
 void	 stage_init(struct stage *s);
+void	 stage_init_readonly(struct stage *s);
 void	 stage_fini(struct stage *s);
 /* data/NAME.json, and the rows of the log and of the configuration; dies when
  * one is missing. */
