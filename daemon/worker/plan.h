@@ -66,11 +66,11 @@ struct plan_prompt {
  * Share a step among prompts.  w holds the streams' rows, and those of the
  * prompts are added to it; late_ms is how long a stream has waited already.
  *
- * With streams: what ends within max_gap_ms, but PLAN_ROWS_LEAST in any case, so
- * that prompts come to an end where a step takes longer than the gap without
- * them.  Without: up to PLAN_ROWS_MAX, in a step that grows with what prompts
- * have waited, so that the first of many who come together does not hold up
- * the rest.
+ * With streams: what ends within max_gap_ms, but PLAN_ROWS_LEAST in any case,
+ * so that prompts come to an end where a step takes longer than the gap
+ * without them.  Without: up to PLAN_ROWS_MAX, in a step that grows with what
+ * prompts have waited, so that the first of many who come together does not
+ * hold up the rest.
  */
 void	 plan_prompts(const struct plan *p, struct plan_work *w,
 	    double late_ms, struct plan_prompt *prompts, size_t n);

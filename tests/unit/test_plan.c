@@ -164,8 +164,8 @@ sim_finish(struct sim *s)
 
 /* ---- slices ---- */
 
-/* Nobody waits: as much as goes into a step, soon; at first little, since others
- * may be on their way. */
+/* Nobody waits: as much as goes into a step, soon; at first little, since
+ * others may be on their way. */
 static void
 alone_prompts_fill_steps(void **state)
 {
