@@ -35,8 +35,8 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
 #define DRIFT_LEAST	0.05
 #define SURPRISE_MAX	2.0
 
-#define MARGIN_FIRST	0.08
-#define MARGIN_LEAST	0.04
+#define MARGIN_FIRST	0.15
+#define MARGIN_LEAST	0.12
 #define MARGIN_MOST	0.5
 #define MARGIN_TIMES	3.0	/* the root mean square of excesses */
 #define MARGIN_GAIN	(1.0 / 8)
