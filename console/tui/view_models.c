@@ -49,7 +49,7 @@ static const struct list_column columns[] = {
 	    .grows = true },
 };
 
-enum line { LINE_STATE, LINE_SHARE, LINE_PROGRESS, LINE_VALUE, LINE_SMALL,
+enum line { LINE_STATE, LINE_SHARE, LINE_PROGRESS, LINE_VALUE, LINE_SMALL, LINE_BITS,
     LINE_ERRORS, LINE_PERPLEXITY, LINE_QUANTILE };
 
 /* The most telling lines first: the last go when there is little room. */
@@ -70,7 +70,7 @@ static const struct {
 	{ LINE_QUANTILE, "TTFT p95", "ttft_ms", FORM_MS },
 	{ LINE_VALUE, "requests", "requests_total", FORM_NUMBER },
 	{ LINE_ERRORS, "errors", "errors_total", FORM_NUMBER },
-	{ LINE_SMALL, "bits/weight", "bits_per_weight", FORM_NUMBER },
+	{ LINE_BITS, "bits/weight", "bits_per_weight", FORM_NUMBER },
 	{ LINE_VALUE, "running", "live", FORM_NUMBER },
 	{ LINE_QUANTILE, "total p95", "duration_ms", FORM_MS },
 	{ LINE_VALUE, "made from", "made_from", FORM_TEXT },
@@ -194,7 +194,8 @@ put_line(size_t i, const json_t *variant, struct buf *text)
 			buf_printf(text, " (%.2g %%)", more * 100);
 		return;
 	case LINE_SMALL:
-		if (isnan(v))
+	case LINE_BITS:
+		if (isnan(v) || (v == 0 && lines[i].kind == LINE_BITS))
 			buf_puts(text, "-");
 		else
 			buf_printf(text, "%.3g", v);

@@ -24,12 +24,12 @@
 
 static const struct list_column columns[] = {
 	{ .column = { "started_at", "TIME", FORM_CLOCK, 8 }, .priority = 3 },
-	{ .column = { "status", "STATUS", FORM_STATE, 9 } },
-	{ .column = { "model", "MODEL", FORM_TEXT, 8 }, .priority = 1,
+	{ .column = { "status", "STATUS", FORM_STATE, 11 } },
+	{ .column = { "model", "MODEL", FORM_TEXT, 7 }, .priority = 1,
 	    .grows = true },
 	{ .column = { "variant", "VARIANT", FORM_TEXT, 7 }, .priority = 7,
 	    .grows = true },
-	{ .column = { "tenant", "TENANT", FORM_TEXT, 7 }, .priority = 5,
+	{ .column = { "tenant", "TENANT", FORM_TEXT, 6 }, .priority = 5,
 	    .grows = true },
 	{ .column = { "prompt_tokens", "IN", FORM_NUMBER, 5 },
 	    .priority = 2 },
@@ -119,39 +119,58 @@ row_of_live(const json_t *live)
 	return row;
 }
 
+static int
+compare_start(const void *a, const void *b)
+{
+	double x = row_number(*(json_t *const *)a, "started_at");
+	double y = row_number(*(json_t *const *)b, "started_at");
+
+	return (x > y) - (x < y);
+}
+
+/* The live rows that the log does not have yet (they may have ended since the
+ * snapshot), newest last. */
+static json_t *
+live_rows(const struct store *s)
+{
+	const json_t *requests = store_list(s, "requests");
+	size_t max = json_array_size(requests), n = 0, i;
+	json_t **v = xcalloc(max + 1, sizeof(*v)), *rows = json_array(), *r;
+
+	json_array_foreach(requests, i, r)
+		if (!store_has_log(s, row_text(r, "id")))
+			v[n++] = row_of_live(r);
+	qsort(v, n, sizeof(*v), compare_start);
+	for (i = 0; i < n; i++)
+		json_array_append_new(rows, v[i]);
+	free(v);
+	return rows;
+}
+
 static void
 update(struct view *v, const struct store *s)
 {
-	const json_t *requests = store_list(s, "requests");
-	size_t max = s->log.n + json_array_size(requests), n = 0, i;
+	json_t *live = live_rows(s), *row;
+	size_t max = s->log.n + json_array_size(live), n = 0, i;
 	const json_t **rows = xcalloc(max + 1, sizeof(const json_t *));
 	bool *is_live = xcalloc(max + 1, sizeof(*is_live));
-	json_t *made = json_array(), *live;
 	struct requests *own = v->own;
 
 	for (i = 0; i < s->log.n; i++) {
-		const json_t *row = store_ring_at(&s->log, i);
+		const json_t *done = store_ring_at(&s->log, i);
 
-		if (is_shown(own, row))
-			rows[n++] = row;
+		if (is_shown(own, done))
+			rows[n++] = done;
 	}
-	own->n_live = 0;
-	json_array_foreach(requests, i, live) {
-		json_t *row;
-
-		/* It may have ended since the snapshot. */
-		if (store_has_log(s, row_text(live, "id")))
-			continue;
-		own->n_live++;
-		row = row_of_live(live);
-		json_array_append_new(made, row);
+	own->n_live = json_array_size(live);
+	json_array_foreach(live, i, row) {
 		if (!is_shown(own, row))
 			continue;
 		is_live[n] = true;
 		rows[n++] = row;
 	}
 	list_set(v->list, rows, is_live, n);
-	json_decref(made);
+	json_decref(live);
 	free(is_live);
 	free(rows);
 }

@@ -128,6 +128,50 @@ check_views(struct stage *s, const char *data)
 	}
 }
 
+/* What keys bring up, of the busy daemon at 80x24. */
+static const struct {
+	const char	*name;
+	size_t		 view;
+	const char	*keys;
+	bool		 is_lost;
+} scenes[] = {
+	{ "help", 3, "?", false },
+	{ "model-detail", 1, "\r", false },
+	{ "worker-detail", 2, "j\r", false },
+	{ "request-detail", 3, "g\r", false },
+	{ "request-json", 3, "gy", false },
+	{ "requests-of-a-model", 3, "m\r", false },
+	{ "requests-tagged-sorted", 3, "g  >>", false },
+	{ "requests-filtered", 3, "/timeout\r", false },
+	{ "requests-none", 3, "/nothing\r", false },
+	{ "menu", 1, "x", false },
+	{ "command", 0, ":workers tale 3", false },
+	{ "away", 0, "", true },
+};
+
+static void
+check_scenes(void)
+{
+	struct cause why = { .text = "no daemon listens there" };
+	char name[128];
+
+	for (size_t i = 0; i < N_ELEMENTS(scenes); i++) {
+		struct stage s;
+
+		stage_init(&s);
+		stage_load(&s, "busy");
+		stage_show(&s, scenes[i].view);
+		stage_draw(&s, 24, 80, false);
+		for (const char *k = scenes[i].keys; *k != '\0'; k++)
+			tui_key(s.tui, *k);
+		if (scenes[i].is_lost)
+			tui_lost(s.tui, &why, 0, 1000);
+		snprintf(name, sizeof(name), "scene-%s", scenes[i].name);
+		check_screen(&s, name, 24, 80);
+		stage_fini(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -142,6 +186,7 @@ main(void)
 		check_views(&s, data_names[i]);
 		stage_fini(&s);
 	}
+	check_scenes();
 	printf("1..%u\n", n_tests);
 	return n_failed > 0;
 }

@@ -331,8 +331,8 @@ the_log_has_its_limit(void **state)
 	char line[64];
 
 	for (int i = 0; i < STORE_LOG + 3; i++) {
-		snprintf(line, sizeof(line), "{\"id\":\"%d\",\"model\":\"m%d\"}",
-		    i, i % 7000);
+		snprintf(line, sizeof(line),
+		    "{\"id\":\"%d\",\"model\":\"m%d\"}", i, i % 7000);
 		log_row(line);
 	}
 	assert_int_equal(s.log.n, STORE_LOG);
