@@ -35,5 +35,17 @@ in_page "every option" man/bigmodelctl.1 "$(sed -n \
 in_page "every tensor type" console/words.c "$(sed -n \
     's/^T([A-Z0-9_]*,[[:space:]]*[0-9]*,[[:space:]]*\("[A-Z0-9_]*"\).*/\1/p' \
     kernels/types.def)"
+
+# What the page has of the screen's keys is what keys.awk makes of the table.
+n=$((n + 1))
+made=$(awk -f man/keys.awk console/tui/keys.def)
+has=$(sed '1,/made by keys.awk/d; /end of what keys.awk made/,$d' \
+    man/bigmodelctl.1)
+if [ -n "$made" ] && [ "$made" = "$has" ]; then
+    echo "ok $n - the keys of the screen in man/bigmodelctl.1"
+else
+    echo "not ok $n - the keys of the screen in man/bigmodelctl.1"
+    bad=1
+fi
 echo "1..$n"
 exit $bad
