@@ -60,6 +60,11 @@ struct attend_tile {
 	size_t		 page_bytes;
 	const uint32_t	*pages;
 	size_t		 n_pages;	/* ones behind the keys are fetched */
+	/* When there are none: what is attended to next, of another head or of
+	 * other pages, whose first ones are fetched; or NULL. */
+	const uint8_t	*next_head;
+	const uint32_t	*next_pages;
+	size_t		 n_next_pages;
 	/* Results. */
 	float		*acc;		/* [n_queries][dims] */
 	struct attend_sum *sums;	/* [n_queries] */

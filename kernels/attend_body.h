@@ -155,23 +155,32 @@ products(size_t n, size_t n_lanes, const float *panel, size_t n_k,
 
 struct ahead {
 	const struct attend_tile *t;
+	const uint8_t	*head;
+	const uint32_t	*pages;
 	size_t		 page, end;
 	size_t		 head_bytes, at;
 	size_t		 bytes_a_tile;
 };
 
-/* The step of pages behind this one, over n_tiles calls. */
+/* The step of pages behind this one, or the first of what comes next, over
+ * n_tiles calls. */
 static void
 ahead_begin(struct ahead *h, const struct attend_tile *t, size_t step,
     size_t head_bytes, size_t n_tiles)
 {
-	size_t end = (step + 2) * STEP_PAGES;
+	size_t page = (step + 1) * STEP_PAGES, n = t->n_pages;
 
-	*h = (struct ahead){ .t = t, .page = (step + 1) * STEP_PAGES,
-	    .end = end < t->n_pages ? end : t->n_pages,
-	    .head_bytes = head_bytes,
+	*h = (struct ahead){ .t = t, .head = t->head, .pages = t->pages,
+	    .page = page, .head_bytes = head_bytes,
 	    .bytes_a_tile = (head_bytes / LINE * STEP_PAGES / n_tiles + 1) *
 	    LINE };
+	if (page >= n && t->next_head != NULL) {
+		h->head = t->next_head;
+		h->pages = t->next_pages;
+		h->page = 0;
+		n = t->n_next_pages;
+	}
+	h->end = h->page + STEP_PAGES < n ? h->page + STEP_PAGES : n;
 }
 
 VF_HERE void
@@ -182,7 +191,7 @@ ahead_some(struct ahead *h)
 
 	if (h->page >= h->end)
 		return;
-	head = h->t->head + h->t->pages[h->page] * h->t->page_bytes;
+	head = h->head + h->pages[h->page] * h->t->page_bytes;
 	for (; h->at < end && h->at < h->head_bytes; h->at += LINE)
 		__builtin_prefetch(head + h->at, 0, 2);
 	if (h->at >= h->head_bytes) {

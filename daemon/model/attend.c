@@ -342,6 +342,28 @@ keys_of(const struct job *j, size_t i, uint32_t chunk)
 	return n <= before ? 0 : MEM_MIN(n - before, (size_t)ATTEND_CHUNK);
 }
 
+/* Of a split tile, the same thread most likely takes the next head's part of
+ * the chunk, or after the last head's the next chunk. */
+static void
+look_ahead(const struct job *j, uint32_t chunk, struct attend_tile *t)
+{
+	const struct attend *a = j->p->a;
+	size_t head_kv = (j->first_head + j->n_heads) / a->share;
+	size_t n = t->n_pages;
+
+	t->n_pages = MEM_MIN(n, (size_t)CHUNK_PAGES);
+	t->next_pages = t->pages;
+	t->n_next_pages = t->n_pages;
+	if (head_kv == a->h->n_head_kv) {
+		head_kv = 0;
+		if (chunk + 1 == j->tile->n_chunks)
+			return;
+		t->next_pages += CHUNK_PAGES;
+		t->n_next_pages = n - t->n_pages;
+	}
+	t->next_head = kv_head(a->kv, j->p->layer, (uint32_t)head_kv);
+}
+
 static void
 run_chunk(const struct job *j, uint32_t chunk, struct result out)
 {
@@ -356,9 +378,8 @@ run_chunk(const struct job *j, uint32_t chunk, struct result out)
 	    .pages = seq->pages + first_page, .n_pages = n_pages,
 	    .acc = out.acc, .sums = out.sums };
 
-	/* The next chunk is for whoever takes it. */
 	if (j->tile->is_split)
-		t.n_pages = MEM_MIN(n_pages, (size_t)CHUNK_PAGES);
+		look_ahead(j, chunk, &t);
 	for (size_t i = 0; i < j->n_queries; i++) {
 		t.q[i] = query_in(j->p->q, j, i);
 		t.n_keys[i] = keys_of(j, i, chunk);
