@@ -49,8 +49,8 @@ static const struct list_column columns[] = {
 	    .grows = true },
 };
 
-enum line { LINE_STATE, LINE_SHARE, LINE_PROGRESS, LINE_VALUE, LINE_SMALL, LINE_BITS,
-    LINE_ERRORS, LINE_PERPLEXITY, LINE_QUANTILE };
+enum line { LINE_STATE, LINE_SHARE, LINE_PROGRESS, LINE_VALUE, LINE_SMALL,
+    LINE_BITS, LINE_ERRORS, LINE_PERPLEXITY, LINE_QUANTILE };
 
 /* The most telling lines first: the last go when there is little room. */
 static const struct {
