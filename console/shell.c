@@ -125,7 +125,6 @@ do_shell(const struct ctl *base, const struct command *cmd,
 {
 	struct ctl ctl = *base;
 	struct cause cause = { 0 };
-	int status;
 
 	if (ctl.interactive || ctl.from_stdin) {
 		cause_set(&cause, BM_EUSAGE, "this is a shell already");
@@ -134,6 +133,5 @@ do_shell(const struct ctl *base, const struct command *cmd,
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return ctl_run_stdin(&ctl);
 	ctl.interactive = true;
-	status = run_lines(&ctl);
-	return status;
+	return run_lines(&ctl);
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What bash offers for a line of bigmodelctl, without a daemon and with one."""
 import os
+import re
 import sys
 sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests", "lib"))
 from bm import *
@@ -41,6 +42,13 @@ t.equal(offered("--st"), ["--state-dir"], "options of all commands")
 t.equal(offered("--color", "n"), ["never"], "the value of one")
 t.equal(offered("inspect", ""), ["m.gguf"], "files")
 t.equal(offered("bench", "m.gguf", "--kv-type", ""), ["f16", "q8_0"], "words that stand for themselves")
+lacking = [c["command"] for c in table if not set(re.findall("--[a-z-]+", c["arguments"])) <=
+           set(offered(*c["command"].split(), "--"))]
+t.equal(lacking, [], "every option of every command")
+with open(os.path.join(os.environ["top_srcdir"], "console", "options.def")) as f:
+    names = re.findall(r'^OPTION\([A-Z_]+, "([a-z-]+)"', f.read(), re.M)
+t.equal(sorted(set(names) - {x[2:] for x in offered("--")}), [], "and every option of the table")
+t.equal(offered("quantize", "a", "b", "--to", "Q4_"), ["Q4_0", "Q4_1", "Q4_K"], "tensor types")
 t.equal(offered("explode", ""), [], "nothing for what is no command")
 t.equal(offered("unload", ""), [], "no names without a daemon")
 d = Daemon('model tale { path = "%s" threads = 1 }\nmodel two { path = "%s" threads = 1 }\n' % (TALE, TALE))
