@@ -33,9 +33,10 @@ static const struct {
 #undef OPTION
 };
 
-static const char *const tensor_types[] = { "F32", "F16", "BF16", "Q8_0",
-    "Q6_K", "Q5_K", "Q5_1", "Q5_0", "Q4_K", "Q4_1", "Q4_0", "IQ4_NL",
-    "IQ4_XS", "MXFP4", "Q3_K", "Q2_K" };
+const char *const words_types[] = { "Q4_K", "Q8_0", "Q6_K", "Q5_K", "Q4_0",
+    "IQ4_XS", "IQ4_NL", "MXFP4", "Q3_K", "Q2_K", "Q4_1", "Q5_0", "Q5_1",
+    "F16", "BF16", "F32" };
+const size_t words_n_types = N_ELEMENTS(words_types);
 
 static const char *const statuses[] = { "ok",
 #define E(sym, number, name, http, exit_status, retryable, text) name,
@@ -303,7 +304,7 @@ add_kind(struct completing *c, struct slice kind, const char *model)
 	else if (slice_eq(kind, "ID"))
 		add_live(c, WORD_REQUEST, NULL);
 	else if (slice_eq(kind, "TYPE"))
-		add_all(c, WORD_TYPE, tensor_types, N_ELEMENTS(tensor_types));
+		add_all(c, WORD_TYPE, words_types, words_n_types);
 	else if (slice_eq(kind, "STATUS"))
 		add_all(c, WORD_VALUE, statuses, N_ELEMENTS(statuses));
 	else

@@ -21,6 +21,10 @@ enum word_kind { WORD_COMMAND, WORD_OPTION, WORD_VALUE, WORD_TYPE, WORD_MODEL,
 #define WORD_LIVE (WORD_BIT(WORD_MODEL) | WORD_BIT(WORD_VARIANT) | \
     WORD_BIT(WORD_WORKER) | WORD_BIT(WORD_REQUEST))
 
+/* The tensor types that the quantiser writes, the usual ones first. */
+extern const char *const words_types[];
+extern const size_t words_n_types;
+
 /* What lives in the daemon now. */
 struct name {
 	enum word_kind	 kind;

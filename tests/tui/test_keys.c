@@ -132,7 +132,8 @@ static const struct {
 	    "run drain 1\n" },
 	{ WORKERS, "u", "Worker 1 takes requests again", "run resume 1\n" },
 	{ WORKERS, "+", "3..4 from now on", "run workers tale 3..4\n" },
-	{ WORKERS, "t\x15" "1\r", "2 threads now, 1 from", "run threads tale 1\n" },
+	{ WORKERS, "t\x15" "1\r", "2 threads now, 1 from",
+	    "run threads tale 1\n" },
 	{ CONFIG, "R", "configuration file is read again", "run reload\n" },
 	{ OVERVIEW, "R", "configuration file is read again", "run reload\n" },
 };

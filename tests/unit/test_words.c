@@ -130,7 +130,7 @@ live_names(void **state)
 static void
 kinds_of_values(void **state)
 {
-	offers("compress tale --to q4", "Q4_K Q4_1 Q4_0");
+	offers("compress tale --to q4", "Q4_K Q4_0 Q4_1");
 	offers("bench m.gguf --kv-type ", "f16 q8_0");
 	offers("log --status work", "worker_lost");
 	offers("log --since ", "");
