@@ -20,13 +20,16 @@
 /* ---- begin ---- */
 
 static struct tui_job *
-begin(struct tui *t, const char *line, const struct command *cmd)
+begin(struct tui *t, enum job_use use, const char *line,
+    const struct command *cmd)
 {
 	struct tui_job *j = xcalloc(1, sizeof(*j));
 
 	j->ticket = ++t->last_ticket;
 	j->line = xstrdup(line);
 	j->cmd = cmd;
+	j->use = use;
+	j->batch = t->batch.id;
 	buf_init(&j->answer, ANSWER_MAX);
 	TAILQ_INSERT_TAIL(&t->jobs, j, entry);
 	return j;
@@ -56,7 +59,7 @@ make_absolute(const struct command *cmd, struct words_list *w, size_t used)
 
 /* Start a line; NULL with a message when it is none of the daemon's. */
 static struct tui_job *
-start(struct tui *t, const char *line, struct cause *cause)
+start(struct tui *t, enum job_use use, const char *line, struct cause *cause)
 {
 	const struct command *cmd;
 	struct words_list w;
@@ -68,7 +71,7 @@ start(struct tui *t, const char *line, struct cause *cause)
 	if (command_find((const char *const *)w.w, w.n, &cmd, &used,
 	    cause) == 0) {
 		make_absolute(cmd, &w, used);
-		j = begin(t, line, cmd);
+		j = begin(t, use, line, cmd);
 		t->host.run(t->host.arg, j->ticket,
 		    (const char *const *)w.w, w.n);
 	}
@@ -81,10 +84,10 @@ jobs_run(struct tui *t, char *const *lines, size_t n)
 {
 	struct cause cause = { 0 };
 
-	t->batch = (struct tui_batch){ .n = n };
+	t->batch = (struct tui_batch){ .id = t->batch.id + 1, .n = n };
 	tui_say(t, ROLE_TEXT, "%s%s ...", lines[0], n > 1 ? " and more" : "");
 	for (size_t i = 0; i < n; i++) {
-		if (start(t, lines[i], &cause) != NULL)
+		if (start(t, JOB_ACTION, lines[i], &cause) != NULL)
 			continue;
 		t->batch.n--;
 		tui_say(t, ROLE_BAD, "%s", cause.text);
@@ -95,12 +98,9 @@ void
 jobs_get_config(struct tui *t)
 {
 	struct cause cause = { 0 };
-	struct tui_job *j = start(t, "show config", &cause);
 
-	if (j != NULL) {
-		j->is_config = true;
+	if (start(t, JOB_CONFIG, "show config", &cause) != NULL)
 		store_begin_config(&t->store);
-	}
 }
 
 /* Files that were laid beside the others since are known after this. */
@@ -108,10 +108,23 @@ void
 jobs_scan_variants(struct tui *t)
 {
 	struct cause cause = { 0 };
-	struct tui_job *j = start(t, "show variants", &cause);
 
-	if (j != NULL)
-		j->is_quiet = true;
+	(void)start(t, JOB_SCAN, "show variants", &cause);
+}
+
+void
+jobs_get_request(struct tui *t, const json_t *row)
+{
+	const char *id = row_text(row, "id");
+	struct cause cause = { 0 };
+	char line[160];
+
+	if (row_text(row, "state")[0] != '\0' || strlen(id) > 64 ||
+	    id[strspn(id, "0123456789abcdef-")] != '\0')
+		return;
+	snprintf(line, sizeof(line),
+	    "sql \"SELECT * FROM requests WHERE id = '%s'\"", id);
+	(void)start(t, JOB_DETAIL, line, &cause);
 }
 
 /* ---- what is typed ---- */
@@ -139,7 +152,6 @@ run_command(struct tui *t, const char *line, const struct words_list *w)
 {
 	const struct command *cmd;
 	struct cause cause = { 0 };
-	struct tui_job *j;
 	size_t used;
 
 	if (command_find((const char *const *)w->w, w->n, &cmd, &used,
@@ -151,10 +163,9 @@ run_command(struct tui *t, const char *line, const struct words_list *w)
 		char *lines[1] = { (char *)line };
 
 		act_propose(t, cmd->words, lines, 1, false);
-	} else if ((j = start(t, line, &cause)) == NULL) {
+	} else if (start(t, JOB_SHOWN, line, &cause) == NULL) {
 		tui_say(t, ROLE_BAD, "%s", cause.text);
 	} else {
-		j->is_shown = true;
 		tui_say(t, ROLE_TEXT, "%s ...", line);
 	}
 }
@@ -196,13 +207,13 @@ tui_answer_line(struct tui *t, unsigned ticket, struct slice line)
 
 	if (j == NULL)
 		return;
-	if (j->is_config) {
+	if (j->use == JOB_CONFIG) {
 		store_take_config(&t->store, line);
-	} else if (j->is_shown) {
+	} else if (j->use == JOB_SHOWN) {
 		buf_put(&j->answer, line.p, line.n);
 		buf_put_u8(&j->answer, '\n');
 	} else {
-		/* Of an action the last line is the one that counts. */
+		/* Of the others the last line is the one that counts. */
 		buf_clear(&j->answer);
 		buf_put(&j->answer, line.p, line.n);
 	}
@@ -251,16 +262,51 @@ show_answer(struct tui *t, const struct tui_job *j)
 	free(text);
 }
 
-/* {"message":"..."} of an action; "" when it says nothing. */
-static void
-message_of(const struct tui_job *j, char *to, size_t size)
+static json_t *
+last_row(const struct tui_job *j)
 {
-	json_t *row = j->answer.len == 0 ? NULL : json_loadb((const char *)
+	return j->answer.len == 0 ? NULL : json_loadb((const char *)
 	    j->answer.data, j->answer.len, JSON_ALLOW_NUL, NULL);
+}
+
+/* The whole row instead of what was known of it, if it is still looked at. */
+static void
+show_row(struct tui *t, const struct tui_job *j)
+{
+	json_t *row = last_row(j);
+
+	if (json_is_object(row) && j->ticket == t->last_ticket &&
+	    t->pager.title != NULL && t->pager.top == 0)
+		tui_show_detail(t, row);
+	json_decref(row);
+}
+
+/* {"message":"..."} of an action; "done" when it says nothing. */
+static void
+say_done(struct tui *t, const struct tui_job *j)
+{
+	json_t *row = last_row(j);
 	const char *s = json_string_value(json_object_get(row, "message"));
 
-	snprintf(to, size, "%s", s != NULL ? s : "");
+	tui_say(t, ROLE_GOOD, "%s: %s", j->line, s != NULL ? s : "done");
 	json_decref(row);
+}
+
+static void
+say_failed(struct tui *t, const struct tui_job *j, int code, const char *text)
+{
+	tui_say(t, ROLE_BAD, "%s: %s", j->line, text != NULL &&
+	    text[0] != '\0' ? text : err_text(code));
+}
+
+/* An action of a batch that was followed by another one. */
+static void
+say_late(struct tui *t, const struct tui_job *j, int code, const char *text)
+{
+	if (code == 0)
+		say_done(t, j);
+	else
+		say_failed(t, j, code, text);
 }
 
 /* One of a batch has ended; say it when it was the last. */
@@ -268,27 +314,27 @@ static void
 count_in(struct tui *t, const struct tui_job *j, int code, const char *text)
 {
 	struct tui_batch *b = &t->batch;
-	char message[256];
 
+	if (j->batch != b->id) {
+		say_late(t, j, code, text);
+		return;
+	}
 	b->n_done++;
-	if (code != 0 && b->n_failed++ == 0)
-		snprintf(b->failure, sizeof(b->failure), "%s: %s", j->line,
-		    text != NULL && text[0] != '\0' ? text : err_text(code));
+	if (code != 0 && b->n_failed++ == 0) {
+		say_failed(t, j, code, text);
+		str_copy(b->failure, t->message, sizeof(b->failure));
+	}
 	if (b->n_done < b->n)
 		return;
 	/* The next question is asked by the facts of now. */
 	t->host.refresh(t->host.arg);
-	message_of(j, message, sizeof(message));
-	if (b->n_failed > 0 && b->n == 1)
-		tui_say(t, ROLE_BAD, "%s", b->failure);
-	else if (b->n_failed > 0)
+	if (b->n == 1 && code == 0)
+		say_done(t, j);
+	else if (b->n > 1 && b->n_failed == 0)
+		tui_say(t, ROLE_GOOD, "%zu done", b->n);
+	else if (b->n > 1)
 		tui_say(t, ROLE_BAD, "%zu of %zu failed: %s", b->n_failed,
 		    b->n, b->failure);
-	else if (b->n == 1)
-		tui_say(t, ROLE_GOOD, "%s: %s", j->line, message[0] != '\0' ?
-		    message : "done");
-	else
-		tui_say(t, ROLE_GOOD, "%zu done", b->n);
 }
 
 void
@@ -298,17 +344,26 @@ tui_answer_end(struct tui *t, unsigned ticket, int code, const char *text)
 
 	if (j == NULL)
 		return;
-	if (j->is_quiet)
-		t->host.refresh(t->host.arg);
-	else if (!j->is_shown && !j->is_config)
+	switch (j->use) {
+	case JOB_ACTION:
 		count_in(t, j, code, text);
-	else if (code != 0)
-		tui_say(t, ROLE_BAD, "%s: %s", j->line, text != NULL &&
-		    text[0] != '\0' ? text : err_text(code));
-	else if (j->is_shown)
-		show_answer(t, j);
-	if (j->is_config)
+		break;
+	case JOB_SHOWN:
+		if (code == 0)
+			show_answer(t, j);
+		else
+			say_failed(t, j, code, text);
+		break;
+	case JOB_CONFIG:
 		tui_update(t);
+		break;
+	case JOB_SCAN:
+		t->host.refresh(t->host.arg);
+		break;
+	case JOB_DETAIL:
+		show_row(t, j);
+		break;
+	}
 	if (j->cmd->id == CMD_ID_RELOAD && code == 0)
 		jobs_get_config(t);
 	end(t, j);

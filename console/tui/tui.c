@@ -289,8 +289,8 @@ show_json(struct tui *t, const json_t *row)
 	free(text);
 }
 
-static void
-show_detail(struct tui *t, const json_t *row)
+void
+tui_show_detail(struct tui *t, const json_t *row)
 {
 	struct view *v = tui_view(t);
 	struct buf b;
@@ -304,6 +304,14 @@ show_detail(struct tui *t, const json_t *row)
 	pager_open(&t->pager, v->ops->title, (struct slice){
 	    (const char *)b.data, b.len });
 	buf_fini(&b);
+}
+
+static void
+open_detail(struct tui *t, const json_t *row)
+{
+	tui_show_detail(t, row);
+	if (tui_view(t)->ops->context == ON_REQUESTS)
+		jobs_get_request(t, row);
 }
 
 static void
@@ -455,7 +463,7 @@ act_in_view(struct tui *t, enum action act)
 		if (act == ACT_COPY)
 			show_json(t, row);
 		else
-			show_detail(t, row);
+			open_detail(t, row);
 	} else {
 		list_act(v->list, act);
 	}

@@ -14,21 +14,29 @@
 #define N_VIEWS		6
 #define SUBJECTS_MAX	1000
 
-/* A command under way. */
+/* A command under way, and what becomes of its answer. */
+enum job_use {
+	JOB_ACTION,		/* counted in its batch, told in a line */
+	JOB_SHOWN,		/* goes to the pager */
+	JOB_CONFIG,		/* "show config" for the store */
+	JOB_SCAN,		/* nobody reads it; the next snapshot tells */
+	JOB_DETAIL,		/* the row whose detail is open */
+};
+
 struct tui_job {
 	TAILQ_ENTRY(tui_job) entry;
 	unsigned	 ticket;
 	char		*line;
 	const struct command *cmd;
-	bool		 is_shown;	/* its answer goes to the pager */
-	bool		 is_config;	/* "show config" for the store */
-	bool		 is_quiet;	/* nobody reads the answer */
+	enum job_use	 use;
+	unsigned	 batch;		/* of an action */
 	struct buf	 answer;	/* lines of JSON */
 };
 TAILQ_HEAD(tui_jobs, tui_job);
 
 /* Commands of one confirmation, and how they went. */
 struct tui_batch {
+	unsigned	 id;
 	size_t		 n, n_done, n_failed;
 	char		 failure[256];	/* of the first that failed */
 };
@@ -77,6 +85,7 @@ struct tui {
 /* ---- tui.c ---- */
 void		 tui_update(struct tui *t);
 void		 tui_close_prompt(struct tui *t);
+void		 tui_show_detail(struct tui *t, const json_t *row);
 
 /* ---- act.c: actions to commands ---- */
 /* Begin an action on what is selected; false: none of these. */
@@ -98,6 +107,8 @@ void		 jobs_command(struct tui *t, const char *line);
 void		 jobs_run(struct tui *t, char *const *lines, size_t n);
 void		 jobs_get_config(struct tui *t);
 void		 jobs_scan_variants(struct tui *t);
+/* The texts of a finished request are longer than what the store keeps. */
+void		 jobs_get_request(struct tui *t, const json_t *row);
 void		 jobs_fini(struct tui *t);
 
 /* ---- tui_words.c ---- */

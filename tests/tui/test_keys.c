@@ -244,6 +244,49 @@ answers_are_told(void **state)
 	SEES(s, "not today");
 }
 
+/* Of several the first failure is told; one that ends behind another action is
+ * told alone. */
+static void
+batches_do_not_mix(void **state)
+{
+	struct stage *s = *state;
+	unsigned first;
+
+	stage_show(s, WORKERS);
+	press(s, "g  dy");
+	first = s->ticket;
+	tui_answer_end(s->tui, first - 1, BM_EBADREQ, "not this one");
+	tui_answer_end(s->tui, first, 0, "");
+	SEES(s, "1 of 2 failed: drain 1: not this one");
+	press(s, "Ug  dy");
+	first = s->ticket;
+	press(s, "Ugdy");
+	tui_answer_end(s->tui, first, 0, "");
+	SEES(s, "drain 2: done");
+	tui_answer_end(s->tui, s->ticket, 0, "");
+	SEES(s, "drain 1: done");
+}
+
+/* The log row that the store keeps is cut; the detail is not. */
+static void
+a_detail_has_the_whole_text(void **state)
+{
+	struct stage *s = *state;
+
+	stage_show(s, REQUESTS);
+	buf_clear(&s->asked);
+	press(s, "/0198a000-1111-7000-8000-000000000000\rg\r");
+	assert_string_equal(asked(s), "run sql \"SELECT * FROM requests WHERE "
+	    "id = '0198a000-1111-7000-8000-000000000000'\"\n");
+	tui_answer_line(s->tui, s->ticket, slice_of("{\"id\":"
+	    "\"0198a000-1111-7000-8000-000000000000\",\"prompt\":"
+	    "\"a text that only the log has\"}"));
+	tui_answer_end(s->tui, s->ticket, 0, "");
+	SEES(s, "a text that only the log has");
+	press(s, "\033gG/running\rg\r");
+	assert_string_equal(asked(s), "");
+}
+
 static void
 commands_have_the_same_words(void **state)
 {
@@ -426,6 +469,8 @@ main(void)
 		TEST(tagged_rows_go_together),
 		TEST(finished_requests_are_not_cancelled),
 		TEST(answers_are_told),
+		TEST(batches_do_not_mix),
+		TEST(a_detail_has_the_whole_text),
 		TEST(commands_have_the_same_words),
 		TEST(levels_close_one_by_one),
 		TEST(pause_ends_the_subscription),
