@@ -15,41 +15,6 @@
 #include "base/str.h"
 #include "base/utf8.h"
 
-struct range {
-	uint32_t	 first, last;
-};
-
-/* Characters that change how others are ordered, or hide.  wcwidth gives
- * some of them 0, some 1. */
-static const struct range hidden[] = {
-	{ 0xad, 0xad },			/* soft hyphen */
-	{ 0x34f, 0x34f },		/* grapheme joiner */
-	{ 0x61c, 0x61c },		/* Arabic letter mark */
-	{ 0x115f, 0x1160 },		/* Hangul fillers */
-	{ 0x17b4, 0x17b5 },
-	{ 0x180b, 0x180f },
-	{ 0x200b, 0x200b },		/* zero width space */
-	{ 0x200e, 0x200f },		/* LRM, RLM */
-	{ 0x2028, 0x202e },		/* separators, embeddings, overrides */
-	{ 0x2060, 0x206f },		/* word joiner, isolates */
-	{ 0x3164, 0x3164 },
-	{ 0xfeff, 0xfeff },
-	{ 0xffa0, 0xffa0 },
-	{ 0xfff0, 0xfffb },
-	{ 0x1bca0, 0x1bca3 },
-	{ 0x1d173, 0x1d17a },
-	{ 0xe0000, 0xe0fff },		/* tags, more selectors */
-};
-
-static bool
-is_hidden(uint32_t c)
-{
-	for (size_t i = 0; i < N_ELEMENTS(hidden) && c >= hidden[i].first; i++)
-		if (c <= hidden[i].last)
-			return true;
-	return false;
-}
-
 static bool
 is_joiner(uint32_t c)
 {
@@ -84,7 +49,7 @@ take_tab(const struct text *t, struct text_unit *u)
 static void
 take_wide(struct text *t, struct text_unit *u, uint32_t c)
 {
-	int width = is_hidden(c) ? -1 : is_joiner(c) ? 0 : wcwidth((wchar_t)c);
+	int width = utf8_is_hidden(c) ? -1 : is_joiner(c) ? 0 : wcwidth((wchar_t)c);
 
 	if (width == 0 && t->n_marks >= 0 && t->n_marks < TEXT_MARKS) {
 		t->n_marks++;

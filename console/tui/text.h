@@ -24,6 +24,7 @@
 #include <wchar.h>
 
 #include "base/buf.h"
+#include "base/str.h"
 
 #define TEXT_MARKS	16
 
@@ -41,7 +42,7 @@ struct text {
 struct text_unit {
 	wchar_t		 ch;
 	int		 width;
-	char		 escape[12];
+	char		 escape[STR_VIS_ONE];
 };
 
 struct text text_of(struct slice s, bool ascii, bool tabs);

@@ -173,12 +173,13 @@ str_copy(char *to, const char *s, size_t size)
 }
 
 size_t
-str_vis_one(char out[5], const char *s, size_t n, size_t *used)
+str_vis_one(char out[STR_VIS_ONE], const char *s, size_t n, size_t *used)
 {
 	unsigned char c = (unsigned char)*s;
-	size_t k = utf8_length(s, n);
+	uint32_t code = 0;
+	size_t k = utf8_decode(s, n, &code);
 	/* U+0080 to U+009F are control characters too. */
-	int c1 = k == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0;
+	int c1 = k == 2 && code < 0xa0;
 
 	*used = 1;
 	if (c == '\n' || c == '\t' || c == '\r' || c == '\\') {
@@ -188,8 +189,12 @@ str_vis_one(char out[5], const char *s, size_t n, size_t *used)
 		return 2;
 	}
 	if (k == 0 || c < 0x20 || c == 0x7f || c1)
-		return (size_t)snprintf(out, 5, "\\x%02x", c);
+		return (size_t)snprintf(out, STR_VIS_ONE, "\\x%02x", c);
 	*used = k;
+	if (utf8_is_hidden(code))
+		return (size_t)snprintf(out, STR_VIS_ONE, code < 0x100 ?
+		    "\\x%02x" : code > 0xffff ? "\\U%06x" : "\\u%04x",
+		    (unsigned)code);
 	memcpy(out, s, k);
 	return k;
 }
@@ -202,7 +207,7 @@ str_vis(char *to, size_t size, const char *s, size_t n)
 	if (size == 0)
 		return to;
 	while (n > 0) {
-		char one[5];
+		char one[STR_VIS_ONE];
 		size_t used, k = str_vis_one(one, s, n, &used);
 
 		if (at + k >= size) {

@@ -30,13 +30,16 @@ int	 str_to_bool(const char *s, int *out) BM_MUST_CHECK;
 size_t	 str_copy(char *to, const char *s, size_t size);
 /*
  * Printable form of n bytes of foreign text: control bytes, escapes and broken
- * UTF-8 as \n, \t, \xNN; whole UTF-8 characters stay.  Ends with NUL, cuts
- * with "..." when size is too small.  Returns to.
+ * UTF-8 as \n, \t, \xNN, characters that hide or turn others round
+ * (utf8_is_hidden) as \uNNNN or \UNNNNNN; other UTF-8 stays.  At most 4 n
+ * bytes and a NUL; cuts with "..." when size is too small.  Returns to.
  */
 char	*str_vis(char *to, size_t size, const char *s, size_t n);
-/* That form of what s (n > 0 bytes) begins with, 1 to 4 bytes without a NUL;
- * *used is how many bytes of s it stands for. */
-size_t	 str_vis_one(char out[5], const char *s, size_t n, size_t *used);
+#define STR_VIS_ONE	12
+/* That form of what s (n > 0 bytes) begins with, 1 to 8 bytes and perhaps a
+ * NUL; *used is how many bytes of s it stands for. */
+size_t	 str_vis_one(char out[STR_VIS_ONE], const char *s, size_t n,
+	    size_t *used);
 /* "1.5 GiB", "812 B" into to; returns to. */
 char	*str_from_bytes(char *to, size_t size, uint64_t bytes);
 

@@ -3,6 +3,8 @@
 
 #include "base/utf8.h"
 
+#include "base/mem.h"
+
 /* Bytes a lead byte announces; 0 for a byte that can't lead. */
 static size_t
 announced(unsigned char c)
@@ -130,4 +132,40 @@ utf8_incomplete_tail(const char *p, size_t n)
 		return back;
 	}
 	return 0;
+}
+
+/* ---- what hides ---- */
+
+struct range {
+	uint32_t	 first, last;
+};
+
+/* wcwidth gives some of them 0, some 1. */
+static const struct range hidden[] = {
+	{ 0xad, 0xad },			/* soft hyphen */
+	{ 0x34f, 0x34f },		/* grapheme joiner */
+	{ 0x61c, 0x61c },		/* Arabic letter mark */
+	{ 0x115f, 0x1160 },		/* Hangul fillers */
+	{ 0x17b4, 0x17b5 },
+	{ 0x180b, 0x180f },
+	{ 0x200b, 0x200b },		/* zero width space */
+	{ 0x200e, 0x200f },		/* LRM, RLM */
+	{ 0x2028, 0x202e },		/* separators, embeddings, overrides */
+	{ 0x2060, 0x206f },		/* word joiner, isolates */
+	{ 0x3164, 0x3164 },
+	{ 0xfeff, 0xfeff },
+	{ 0xffa0, 0xffa0 },
+	{ 0xfff0, 0xfffb },
+	{ 0x1bca0, 0x1bca3 },
+	{ 0x1d173, 0x1d17a },
+	{ 0xe0000, 0xe0fff },		/* tags, more selectors */
+};
+
+bool
+utf8_is_hidden(uint32_t c)
+{
+	for (size_t i = 0; i < N_ELEMENTS(hidden) && c >= hidden[i].first; i++)
+		if (c <= hidden[i].last)
+			return true;
+	return false;
 }

@@ -15,6 +15,9 @@ size_t	 utf8_length(const char *p, size_t n);
 size_t	 utf8_decode(const char *p, size_t n, uint32_t *code_point);
 /* Writes 1 to 4 bytes, gives how many; 0 for what is no code point. */
 size_t	 utf8_encode(uint32_t code_point, char out[4]);
+/* Does it change how other characters are ordered, or hide (directional
+ * controls, fillers, tags)?  Such have no business on an operator's screen. */
+bool	 utf8_is_hidden(uint32_t code_point);
 bool	 utf8_is_valid(const char *p, size_t n);
 /* How many bytes at the end may be the begin of a character that the next
  * bytes could still complete (0 to 3): what a stream must hold back. */

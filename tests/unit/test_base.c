@@ -124,6 +124,10 @@ foreign_text_is_made_visible(void **state)
 
 	str_vis(out, sizeof(out), "a\x1b[2J\n\xc3\xa4\xff\xc2\x9b", 11);
 	assert_string_equal(out, "a\\x1b[2J\\n\xc3\xa4\\xff\\xc2\\x9b");
+	/* An override and an isolate, a soft hyphen, a tag; Hebrew stays. */
+	str_vis(out, sizeof(out), "\xe2\x80\xae" "x\xe2\x81\xa6\xc2\xad"
+	    "\xf3\xa0\x81\x81\xd7\xa9", 15);
+	assert_string_equal(out, "\\u202ex\\u2066\\xad\\U0e0041\xd7\xa9");
 	str_vis(small, sizeof(small), "abcdefghij", 10);
 	assert_string_equal(small, "abcd...");
 }
