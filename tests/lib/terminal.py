@@ -16,6 +16,7 @@ class Terminal:
     def __init__(self, *command, width=80, height=24, env=None, term="screen-256color", locale="C.UTF-8"):
         self.dir = tempfile.mkdtemp(prefix="bm-tmux-")
         self.env = {**ENV, "TMUX_TMPDIR": self.dir, "LC_ALL": locale, "HOME": self.dir, **(env or {})}
+        self.env["LSAN_OPTIONS"] = "print_suppressions=0:suppressions=" + os.path.join(os.path.dirname(__file__), "lsan.supp")
         for name in ("TMUX", "TMUX_PANE"):
             self.env.pop(name, None)
         self.conf = os.path.join(self.dir, "tmux.conf")
@@ -64,7 +65,7 @@ class Terminal:
         return self.tmux("display-message", "-p", what).strip()
 
     def ended(self, seconds=None):
-        return wait_until(lambda: self.ask("#{pane_dead}") == "1", seconds)
+        return wait_until(lambda: self.ask("#{pane_dead_status}#{pane_dead_signal}") != "", seconds)
 
     def close(self):
         subprocess.run(["tmux", "-L", "bm", "kill-server"], env=self.env, capture_output=True)
