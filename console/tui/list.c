@@ -45,6 +45,23 @@ list_fini(struct list *l)
 	*l = (struct list){ 0 };
 }
 
+struct list *
+list_new(const struct list_column *columns, size_t n, const char *id_field)
+{
+	struct list *l = xcalloc(1, sizeof(*l));
+
+	list_init(l, columns, n, id_field);
+	return l;
+}
+
+void
+list_free(struct list *l)
+{
+	if (l != NULL)
+		list_fini(l);
+	free(l);
+}
+
 /* ---- ids ---- */
 
 /* The id of a row as text, "" without one. */

@@ -65,6 +65,10 @@ struct list {
 void	 list_init(struct list *l, const struct list_column *columns, size_t n,
 	    const char *id_field);
 void	 list_fini(struct list *l);
+/* The same on the heap. */
+struct list *list_new(const struct list_column *columns, size_t n,
+	    const char *id_field);
+void	 list_free(struct list *l);
 /* New rows, of which the list takes references; is_live may be NULL.  A row
  * that was there before keeps what is known of it. */
 void	 list_set(struct list *l, const json_t *const *rows,

@@ -49,7 +49,8 @@ take_tab(const struct text *t, struct text_unit *u)
 static void
 take_wide(struct text *t, struct text_unit *u, uint32_t c)
 {
-	int width = utf8_is_hidden(c) ? -1 : is_joiner(c) ? 0 : wcwidth((wchar_t)c);
+	int width = utf8_is_hidden(c) ? -1 : is_joiner(c) ? 0 :
+	    wcwidth((wchar_t)c);
 
 	if (width == 0 && t->n_marks >= 0 && t->n_marks < TEXT_MARKS) {
 		t->n_marks++;

@@ -23,15 +23,13 @@ static const struct list_column columns[] = {
 static void
 init(struct view *v)
 {
-	v->list = xcalloc(1, sizeof(*v->list));
-	list_init(v->list, columns, N_ELEMENTS(columns), NULL);
+	v->list = list_new(columns, N_ELEMENTS(columns), NULL);
 }
 
 static void
 fini(struct view *v)
 {
-	list_fini(v->list);
-	free(v->list);
+	list_free(v->list);
 	v->list = NULL;
 }
 

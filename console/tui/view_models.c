@@ -80,15 +80,13 @@ static const struct {
 static void
 init(struct view *v)
 {
-	v->list = xcalloc(1, sizeof(*v->list));
-	list_init(v->list, columns, N_ELEMENTS(columns), "name");
+	v->list = list_new(columns, N_ELEMENTS(columns), "name");
 }
 
 static void
 fini(struct view *v)
 {
-	list_fini(v->list);
-	free(v->list);
+	list_free(v->list);
 	v->list = NULL;
 }
 

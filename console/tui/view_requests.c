@@ -57,8 +57,7 @@ struct requests {
 static void
 init(struct view *v)
 {
-	v->list = xcalloc(1, sizeof(*v->list));
-	list_init(v->list, columns, N_ELEMENTS(columns), "id");
+	v->list = list_new(columns, N_ELEMENTS(columns), "id");
 	v->list->follows = true;
 	v->own = xcalloc(1, sizeof(struct requests));
 }
@@ -78,8 +77,7 @@ fini(struct view *v)
 {
 	clear_filters(v->own);
 	free(v->own);
-	list_fini(v->list);
-	free(v->list);
+	list_free(v->list);
 	v->list = NULL;
 	v->own = NULL;
 }
