@@ -50,23 +50,31 @@ struct act_q16 {		/* act_q8 with its quants widened */
 	int16_t	 q[32];
 };
 
-/*
- * 32 quants with magnitudes and signs apart.  Bit 6 + i of signs[k] is set if
- * quant 4 k + i is negative: an index of 64 bytes each (x86/panel_iq4_avx2.h).
- */
-struct act_sm {
-	uint8_t	 mag[32];
-	uint16_t signs[8];
-};
-
-struct act_sm8 {		/* act_q8 and its quants so */
+struct act_sm8 {		/* act_q8 and its quants' magnitudes */
 	struct act_q8	 a;
-	struct act_sm	 sm[1];
+	uint8_t		 mag[32];
 };
 
-struct act_sm8k {		/* the same of act_q8k */
+/*
+ * 32 quants with magnitudes and signs apart, their quads in such an order that
+ * neighbours, 2 i and 2 i + 1, can be added: |q[0]| + |q[1]| of both is
+ * ACT_PAIR_MOST at most, and so is |q[2]| + |q[3]|; 127 times that fits 16
+ * bits.  at[i] says which quad is there, from bit 10 on; bit 6 + j is set if
+ * its quant j is negative: an index of 64 bytes each
+ * (x86/panel_iq4_many_avx2.c).
+ */
+struct act_pairs {
+	uint8_t	 mag[32];
+	uint16_t at[8];
+};
+
+#define ACT_PAIR_MOST 258
+
+struct act_sm8k {		/* the same of act_q8k, and in pairs */
 	struct act_q8k	 a;
-	struct act_sm	 sm[8];
+	uint8_t		 mag[8][32];
+	uint8_t		 apart[8];	/* 1: no pair must be added */
+	struct act_pairs pairs[8];
 };
 
 /* sum of w[i] * x[i]; n a multiple of the type's block_n.  act is float,

@@ -106,16 +106,12 @@ quantize_q8k(const float *x, struct act_q8k *out, size_t n)
 }
 
 static void
-magnitudes_and_signs(const int8_t *q, struct act_sm *out)
+magnitudes(const int8_t *q, uint8_t *mag)
 {
 	int i;
 
-	memset(out->signs, 0, sizeof(out->signs));
-	for (i = 0; i < 32; i++) {
-		out->mag[i] = (uint8_t)(q[i] < 0 ? -q[i] : q[i]);
-		if (q[i] < 0)
-			out->signs[i / 4] |= (uint16_t)(64 << i % 4);
-	}
+	for (i = 0; i < 32; i++)
+		mag[i] = (uint8_t)(q[i] < 0 ? -q[i] : q[i]);
 }
 
 static void
@@ -123,19 +119,78 @@ quantize_sm8(const float *x, struct act_sm8 *out, size_t n)
 {
 	for (; n > 0; n -= 32, x += 32, out++) {
 		quantize_q8(x, &out->a, 32);
-		magnitudes_and_signs(out->a.q, out->sm);
+		magnitudes(out->a.q, out->mag);
+	}
+}
+
+const int32_t ref_pair_orders[8][8] = {
+	{ 0, 1, 2, 3, 4, 5, 6, 7 },	/* for want of a better one */
+	{ 0, 1, 2, 3, 4, 5, 6, 7 },
+	{ 0, 2, 1, 3, 4, 6, 5, 7 },
+	{ 0, 3, 1, 2, 4, 7, 5, 6 },
+	{ 0, 4, 1, 5, 2, 6, 3, 7 },
+	{ 0, 5, 1, 4, 2, 7, 3, 6 },
+	{ 0, 6, 1, 7, 2, 4, 3, 5 },
+	{ 0, 7, 1, 6, 2, 5, 3, 4 },
+};
+
+/* Of the magnitudes of two quads. */
+static int
+can_be_added(const uint8_t *a, const uint8_t *b)
+{
+	return a[0] + a[1] + b[0] + b[1] <= ACT_PAIR_MOST &&
+	    a[2] + a[3] + b[2] + b[3] <= ACT_PAIR_MOST;
+}
+
+/* The first order of pairs which all can be added, or 0. */
+static int
+order_of(const uint8_t *mag)
+{
+	const int32_t *order;
+	int x, i;
+
+	for (x = 1; x < 8; x++) {
+		order = ref_pair_orders[x];
+		for (i = 0; i < 8; i += 2)
+			if (!can_be_added(mag + 4 * order[i],
+			    mag + 4 * order[i + 1]))
+				break;
+		if (i == 8)
+			return x;
+	}
+	return 0;
+}
+
+static void
+put_pairs(const int8_t *q, const uint8_t *mag, int x, struct act_pairs *out)
+{
+	int i, j, k;
+
+	for (i = 0; i < 8; i++) {
+		k = ref_pair_orders[x][i];
+		memcpy(out->mag + 4 * i, mag + 4 * k, 4);
+		out->at[i] = (uint16_t)(k << 10);
+		for (j = 0; j < 4; j++)
+			if (q[4 * k + j] < 0)
+				out->at[i] |= (uint16_t)(64 << j);
 	}
 }
 
 static void
 quantize_sm8k(const float *x, struct act_sm8k *out, size_t n)
 {
-	int s;
+	int s, order;
 
 	for (; n > 0; n -= 256, x += 256, out++) {
 		quantize_q8k(x, &out->a, 256);
-		for (s = 0; s < 8; s++)
-			magnitudes_and_signs(out->a.q + 32 * s, &out->sm[s]);
+		for (s = 0; s < 8; s++) {
+			const int8_t *q = out->a.q + 32 * s;
+
+			magnitudes(q, out->mag[s]);
+			order = order_of(out->mag[s]);
+			out->apart[s] = order == 0;
+			put_pairs(q, out->mag[s], order, &out->pairs[s]);
+		}
 	}
 }
 

@@ -30,6 +30,9 @@ typedef void (*ref_block_fn)(const uint8_t *bytes, struct ref_block *out);
 ref_block_fn	 ref_block_of(enum tensor_type t);
 /* The values of the 4-bit code that IQ4_NL and IQ4_XS share. */
 extern const int8_t ref_iq4_values[16];
+/* The orders of quads an act_pairs may have: in order x, quads k and k ^ x are
+ * neighbours. */
+extern const int32_t ref_pair_orders[8][8];
 /* Twice the values of E2M1, for MXFP4. */
 extern const int8_t ref_mxfp4_values[16];
 

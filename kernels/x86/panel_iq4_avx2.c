@@ -78,7 +78,7 @@ unpack_xs(const uint8_t *w, struct block_xs *b)
 
 /* Quads are stepped over by what adds their products: w0 and w1 hold one. */
 #define QUAD_COLUMN(i) do {						\
-	__m256i mag = broadcast_32(sm##i->mag + 4 * k);			\
+	__m256i mag = broadcast_32(mag##i + 4 * k);			\
 	__m256i x = broadcast_32(q##i + 4 * k);				\
 									\
 	lo##i = mac_signed(lo##i, mag, w0, x, s0);			\
@@ -122,7 +122,7 @@ unpack_xs(const uint8_t *w, struct block_xs *b)
 /* The quants of 32 elements of column i, and as magnitudes and signs. */
 #define COLUMN(i, s)							\
 	const int8_t *q##i = a##i->a.q + 32 * (s);			\
-	const struct act_sm *sm##i = &a##i->sm[s]
+	const uint8_t *mag##i = (const uint8_t *)a##i->mag + 32 * (s)
 
 /* n columns (a constant, 1..4) times n_blocks block columns. */
 ALWAYS_INLINE void
@@ -211,21 +211,21 @@ struct sums {
 /* 32 elements: 4 units of 16 rows, low nibbles first. */
 ALWAYS_INLINE void
 add_32(struct sums *sums, const uint8_t *w, const int8_t *q,
-    const struct act_sm *sm, __m256i s0, __m256i s1)
+    const uint8_t *act_mag, __m256i s0, __m256i s1)
 {
 	const __m256i table = iq4_values();
 	size_t k;
 
 	for (k = 0; k < 4; k++) {
 		__m256i w0 = load_32(w + 64 * k), w1 = load_32(w + 64 * k + 32);
-		__m256i mag = broadcast_32(sm->mag + 4 * k);
+		__m256i mag = broadcast_32(act_mag + 4 * k);
 		__m256i x = broadcast_32(q + 4 * k);
 
 		sums->lo = mac_signed(sums->lo, mag, low_values(table, w0), x,
 		    s0);
 		sums->hi = mac_signed(sums->hi, mag, low_values(table, w1), x,
 		    s1);
-		mag = broadcast_32(sm->mag + 16 + 4 * k);
+		mag = broadcast_32(act_mag + 16 + 4 * k);
 		x = broadcast_32(q + 16 + 4 * k);
 		sums->lo = mac_signed(sums->lo, mag, high_values(table, w0),
 		    x, s0);
@@ -256,7 +256,7 @@ one_nl(const uint8_t *w, size_t n_panels, size_t n_in,
 			    _mm256_setzero_si256() };
 
 			prefetch_ahead(w, IQ4_NL_BYTES);
-			add_32(&sums, w, a->a.q, a->sm, one, one);
+			add_32(&sums, w, a->a.q, a->mag, one, one);
 			acc0 = add_sum(sums.lo, load_f16((const void *)(w +
 			    256)), a->a.d, acc0);
 			acc1 = add_sum(sums.hi, load_f16((const void *)(w +
@@ -279,7 +279,7 @@ add_256(struct sums *sums, const uint8_t *w, const struct act_sm8k *a)
 	prefetch_ahead(w + 2048, 128);
 	for (s = 0; s < 8; s++, w += 256) {
 		prefetch_ahead(w, 256);
-		add_32(sums, w, a->a.q + 32 * s, &a->sm[s],
+		add_32(sums, w, a->a.q + 32 * s, a->mag[s],
 		    load_32(scale[s]), load_32(scale[s] + 16));
 	}
 }

@@ -4,10 +4,12 @@
  * a column costs as much as multiplying them; but a quad of activations has
  * one of 16 patterns of signs only, so the values are written down 16 times,
  * once with each pattern, and a column picks the copy that has its own.  What
- * remains per register of products is maddubs, maddwd and paddd.  The copies
- * of 128 elements fill a small L1, so columns are gone over twice a block and
- * their sums kept in between.  (IQ4_NL, which turns sums to floats every 32
- * elements, gains nothing by this.)
+ * remains per register of products is maddubs and half of paddw, maddwd and
+ * paddd: two quads whose sums are sure to fit 16 bits are neighbours in a
+ * column (struct act_pairs), but for few that have too large quants.  The
+ * copies of 128 elements fill a small L1, so columns are gone over twice a
+ * block and their sums kept in between.  (IQ4_NL, which turns sums to floats
+ * every 32 elements, gains nothing by this.)
  */
 #include "config.h"
 
@@ -30,9 +32,9 @@ struct part {
 	float	 d[16];
 };
 
-/* One register with all patterns' signs to the copies, at a place of 32. */
+/* The 16 rows of a quad with all patterns' signs to the copies. */
 ALWAYS_INLINE void
-put_copies(__m256i v, int8_t (*to)[64], size_t at)
+put_copies(__m256i v0, __m256i v1, int8_t (*to)[64])
 {
 	static const int32_t signs[PATTERNS] = {
 		0x01010101, 0x010101ff, 0x0101ff01, 0x0101ffff,
@@ -44,9 +46,12 @@ put_copies(__m256i v, int8_t (*to)[64], size_t at)
 	};
 	size_t i;
 
-	for (i = 0; i < PATTERNS; i++)
-		store_32(to[i] + at, _mm256_sign_epi8(v,
-		    _mm256_set1_epi32(signs[i])));
+	for (i = 0; i < PATTERNS; i++) {
+		__m256i sign = _mm256_set1_epi32(signs[i]);
+
+		store_32(to[i], _mm256_sign_epi8(v0, sign));
+		store_32(to[i] + 32, _mm256_sign_epi8(v1, sign));
+	}
 }
 
 /* The quads of 32 elements, from 4 units of 16 rows. */
@@ -54,25 +59,45 @@ static void
 put_quads(const uint8_t *w, copies *to)
 {
 	const __m256i table = iq4_values();
-	size_t k, at;
+	size_t k;
 
-	for (k = 0; k < 4; k++)
-		for (at = 0; at < 64; at += 32) {
-			__m256i v = load_32(w + 64 * k + at);
+	for (k = 0; k < 4; k++) {
+		__m256i v0 = load_32(w + 64 * k);
+		__m256i v1 = load_32(w + 64 * k + 32);
 
-			put_copies(low_values(table, v), to[k], at);
-			put_copies(high_values(table, v), to[k + 4], at);
-		}
+		put_copies(low_values(table, v0), low_values(table, v1),
+		    to[k]);
+		put_copies(high_values(table, v0), high_values(table, v1),
+		    to[k + 4]);
+	}
 }
 
 /* ---- a tile of columns ---- */
 
-#define QUAD_COLUMN(k, i) do {						\
-	const int8_t *w = &quads[k][0][0] + sm##i->signs[k];		\
-	__m256i mag = broadcast_32(sm##i->mag + 4 * (k));		\
+/* Where the copy is that a column picks for its quad at i. */
+#define COPY(p, i) ((const __m256i *)((const char *)quads + (p)->at[i]))
+
+/* Two quads of column i, added before they are widened, and not added. */
+#define PAIR_COLUMN(k, i) do {						\
+	const __m256i *v0 = COPY(pairs##i, k);				\
+	const __m256i *v1 = COPY(pairs##i, (k) + 1);			\
+	__m256i mag0 = broadcast_32(pairs##i->mag + 4 * (k));		\
+	__m256i mag1 = broadcast_32(pairs##i->mag + 4 * (k) + 4);	\
 									\
-	lo##i = mac_scaled(lo##i, mag, (const __m256i *)w, s0);		\
-	hi##i = mac_scaled(hi##i, mag, (const __m256i *)w + 1, s1);	\
+	lo##i = mac_pair(lo##i, mag0, v0, mag1, v1, s0);		\
+	hi##i = mac_pair(hi##i, mag0, v0 + 1, mag1, v1 + 1, s1);	\
+} while (0)
+
+#define APART_COLUMN(k, i) do {						\
+	const __m256i *v0 = COPY(pairs##i, k);				\
+	const __m256i *v1 = COPY(pairs##i, (k) + 1);			\
+	__m256i mag0 = broadcast_32(pairs##i->mag + 4 * (k));		\
+	__m256i mag1 = broadcast_32(pairs##i->mag + 4 * (k) + 4);	\
+									\
+	lo##i = mac_scaled(lo##i, mag0, v0, s0);			\
+	hi##i = mac_scaled(hi##i, mag0, v0 + 1, s1);			\
+	lo##i = mac_scaled(lo##i, mag1, v1, s0);			\
+	hi##i = mac_scaled(hi##i, mag1, v1 + 1, s1);			\
 } while (0)
 
 #define EACH_COLUMN(DO) do {						\
@@ -85,14 +110,21 @@ put_quads(const uint8_t *w, copies *to)
 		DO(3);							\
 } while (0)
 
-#define QUAD(k) do {							\
-	QUAD_COLUMN(k, 0);						\
+#define TWO_QUADS(k, DO) do {						\
+	DO(k, 0);							\
 	if (n > 1)							\
-		QUAD_COLUMN(k, 1);					\
+		DO(k, 1);						\
 	if (n > 2)							\
-		QUAD_COLUMN(k, 2);					\
+		DO(k, 2);						\
 	if (n > 3)							\
-		QUAD_COLUMN(k, 3);					\
+		DO(k, 3);						\
+} while (0)
+
+#define EIGHT_QUADS(DO) do {						\
+	TWO_QUADS(0, DO);						\
+	TWO_QUADS(2, DO);						\
+	TWO_QUADS(4, DO);						\
+	TWO_QUADS(6, DO);						\
 } while (0)
 
 #define CLEAR(i) lo##i = hi##i = _mm256_setzero_si256()
@@ -107,7 +139,18 @@ put_quads(const uint8_t *w, copies *to)
 	store_32(sums[i] + 8, hi##i);					\
 } while (0)
 
-#define STEP(i) sm##i++
+#define STEP(i) pairs##i++
+
+/* Or else the compiler would load what both ways of a branch do before it. */
+#define FORGET(i) __asm__("" : "+r" (pairs##i))
+
+/* A byte a sub-block, of all columns. */
+#define APART(i) do {							\
+	uint32_t v;							\
+									\
+	memcpy(&v, a##i->apart + sub, sizeof(v));			\
+	apart |= v;							\
+} while (0)
 
 #define FINISH(i) do {							\
 	__m256 act_d = _mm256_broadcast_ss(&a##i->a.d);			\
@@ -119,7 +162,7 @@ put_quads(const uint8_t *w, copies *to)
 #define COLUMN(i)							\
 	const struct act_sm8k *a##i = (const void *)(act +		\
 	    i * act_stride);						\
-	const struct act_sm *sm##i = a##i->sm + sub
+	const struct act_pairs *pairs##i = a##i->pairs + sub
 
 /* n columns (a constant, 1..4) times the sub-blocks from sub on, of which p
  * holds the copies.  Sums begin with the first sub-block and end with the
@@ -131,30 +174,30 @@ tile(const int n, const struct part *p, size_t sub, const char *act,
 {
 	const copies *quads = p->quads, *end = quads + 8 * AT_ONCE;
 	const int16_t (*scale)[32] = &p->scale[sub];
+	uint32_t apart = 0;
 	__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
 	COLUMN(0);
 	COLUMN(1);
 	COLUMN(2);
 	COLUMN(3);
 
-	prefetch_columns(sm0, act_stride, n);
-	prefetch_columns((const char *)sm0 + 64, act_stride, n);
-	prefetch_columns((const char *)sm0 + 128, act_stride, n);
+	prefetch_columns(pairs0, act_stride, n);
+	prefetch_columns((const char *)pairs0 + 64, act_stride, n);
+	prefetch_columns((const char *)pairs0 + 128, act_stride, n);
+	EACH_COLUMN(APART);
 	if (sub == 0)
 		EACH_COLUMN(CLEAR);
 	else
 		EACH_COLUMN(LOAD);
-	for (; quads < end; quads += 8, scale++) {
+	for (; quads < end; quads += 8, scale++, apart >>= 8) {
 		__m256i s0 = load_32(*scale), s1 = load_32(*scale + 16);
 
-		QUAD(0);
-		QUAD(1);
-		QUAD(2);
-		QUAD(3);
-		QUAD(4);
-		QUAD(5);
-		QUAD(6);
-		QUAD(7);
+		if (apart & 1) {
+			EACH_COLUMN(FORGET);
+			EIGHT_QUADS(APART_COLUMN);
+		} else {
+			EIGHT_QUADS(PAIR_COLUMN);
+		}
 		EACH_COLUMN(STEP);
 	}
 	if (sub + AT_ONCE < 8) {

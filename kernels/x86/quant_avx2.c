@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "kernels/half.h"
+#include "kernels/ref/ref.h"
 #include "kernels/x86/common_avx2.h"
 
 static inline __m256i
@@ -223,13 +224,9 @@ spread_signs(int bits)
 }
 
 static inline void
-magnitudes_and_signs(const int8_t *q, struct act_sm *out)
+magnitudes(const int8_t *q, uint8_t *mag)
 {
-	__m256i v = load_32(q);
-
-	_mm256_storeu_si256((__m256i *)out->mag, _mm256_abs_epi8(v));
-	_mm_storeu_si128((__m128i *)out->signs,
-	    spread_signs(_mm256_movemask_epi8(v)));
+	_mm256_storeu_si256((__m256i *)mag, _mm256_abs_epi8(load_32(q)));
 }
 
 static void
@@ -237,19 +234,64 @@ quantize_sm8(const float *x, struct act_sm8 *out, size_t n)
 {
 	for (; n > 0; n -= 32, x += 32, out++) {
 		quantize_q8(x, &out->a, 32);
-		magnitudes_and_signs(out->a.q, out->sm);
+		magnitudes(out->a.q, out->mag);
 	}
+}
+
+/* The first of ref_pair_orders whose pairs all can be added, or 0. */
+static inline int
+order_of(__m256i mag)
+{
+	const __m256i quads = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+	__m256i sums = _mm256_maddubs_epi16(mag, _mm256_set1_epi8(1));
+	__m256i too_much;
+	int x;
+
+	/* order x has every quad beside that whose number is so in x bits */
+	for (x = 1; x < 8; x++) {
+		too_much = _mm256_cmpgt_epi16(_mm256_add_epi16(sums,
+		    _mm256_permutevar8x32_epi32(sums, _mm256_xor_si256(quads,
+		    _mm256_set1_epi32(x)))), _mm256_set1_epi16(
+		    ACT_PAIR_MOST));
+		if (_mm256_testz_si256(too_much, too_much))
+			return x;
+	}
+	return 0;
+}
+
+static inline void
+put_pairs(const int8_t *q, __m256i mag, int x, struct act_pairs *out)
+{
+	const __m256i order = load_32(ref_pair_orders[x]);
+	__m256i at = _mm256_cvtepu16_epi32(spread_signs(
+	    _mm256_movemask_epi8(load_32(q))));
+
+	_mm256_storeu_si256((__m256i *)out->mag,
+	    _mm256_permutevar8x32_epi32(mag, order));
+	at = _mm256_or_si256(_mm256_permutevar8x32_epi32(at, order),
+	    _mm256_slli_epi32(order, 10));
+	_mm_storeu_si128((__m128i *)out->at, _mm_packus_epi32(
+	    _mm256_castsi256_si128(at), _mm256_extracti128_si256(at, 1)));
 }
 
 static void
 quantize_sm8k(const float *x, struct act_sm8k *out, size_t n)
 {
 	size_t s;
+	int order;
 
 	for (; n > 0; n -= 256, x += 256, out++) {
 		quantize_q8k(x, &out->a, 256);
-		for (s = 0; s < 8; s++)
-			magnitudes_and_signs(out->a.q + 32 * s, &out->sm[s]);
+		for (s = 0; s < 8; s++) {
+			const int8_t *q = out->a.q + 32 * s;
+			__m256i mag;
+
+			magnitudes(q, out->mag[s]);
+			mag = load_32(out->mag[s]);
+			order = order_of(mag);
+			out->apart[s] = order == 0;
+			put_pairs(q, mag, order, &out->pairs[s]);
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ struct rng rng_of(const struct check *c, uint64_t a, uint64_t b);
 enum shape {
 	SHAPE_RANDOM, SHAPE_ZERO, SHAPE_EQUAL, SHAPE_ALTERNATING, SHAPE_LARGE,
 	SHAPE_TINY, SHAPE_DENORMAL, SHAPE_MIXED, SHAPE_ONE_OUTLIER,
-	SHAPE_LIMIT
+	SHAPE_BELL, SHAPE_LIMIT
 };
 const char *shape_name(enum shape s);
 void	 fill_floats(struct rng *r, enum shape s, float *x, size_t n);

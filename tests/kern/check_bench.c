@@ -332,7 +332,7 @@ bench_panel(const char *level, enum tensor_type t)
 		return;
 	madvise(packed, n_copies * bytes, MADV_HUGEPAGE);
 	fill_blocks(&r, t, data, (size_t)N_OUT * PACK_N, 0, false);
-	fill_floats(&r, SHAPE_RANDOM, x, PACK_COLS * PACK_STRIDE);
+	fill_floats(&r, SHAPE_BELL, x, PACK_COLS * PACK_STRIDE);
 	b.w.data = data;
 	pack(&b.w, packed);
 	for (i = 1; i < n_copies; i++)

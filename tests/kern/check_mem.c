@@ -84,10 +84,22 @@ shape_name(enum shape s)
 {
 	static const char *const names[SHAPE_LIMIT] = {
 		"random", "zero", "equal", "alternating", "large", "tiny",
-		"denormal", "mixed magnitudes", "one outlier"
+		"denormal", "mixed magnitudes", "one outlier",
+		"bell"
 	};
 
 	return names[s];
+}
+
+static float
+bell(struct rng *r)
+{
+	float sum = 0;
+	int i;
+
+	for (i = 0; i < 8; i++)
+		sum += rng_float(r);
+	return sum;
 }
 
 static float
@@ -110,6 +122,8 @@ shaped(struct rng *r, enum shape s, size_t i)
 		return ldexpf(rng_float(r), (int)(rng_u64(r) % 40) - 20);
 	case SHAPE_ONE_OUTLIER:
 		return rng_float(r) * (i % 61 == 13 ? 1000.0f : 1.0f);
+	case SHAPE_BELL:	/* as activations are */
+		return bell(r);
 	case SHAPE_RANDOM:
 	case SHAPE_LIMIT:
 		break;

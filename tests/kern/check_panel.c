@@ -244,8 +244,8 @@ bool
 check_panel(struct check *c, enum tensor_type t)
 {
 	static const enum shape shapes[] = {
-		SHAPE_RANDOM, SHAPE_EQUAL, SHAPE_ALTERNATING, SHAPE_TINY,
-		SHAPE_ONE_OUTLIER
+		SHAPE_RANDOM, SHAPE_BELL, SHAPE_EQUAL, SHAPE_ALTERNATING,
+		SHAPE_TINY, SHAPE_ONE_OUTLIER
 	};
 	size_t n_shapes = c->is_quick ? 2 : N_ELEMENTS(shapes);
 	size_t block = type_info(t)->block_n, i;

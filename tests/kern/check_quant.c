@@ -38,13 +38,45 @@ make_hostile(struct rng *r, float *x, size_t n, int kind)
 		x[i] = 127;
 }
 
+/* NAN if it is nowhere. */
 static double
-signed_quant(const struct act_sm *sm, size_t i)
+paired_quant(const struct act_pairs *p, size_t i)
 {
-	sm += i / 32;
-	i %= 32;
-	return sm->signs[i / 4] >> (6 + i % 4) & 1 ? -(double)sm->mag[i] :
-	    (double)sm->mag[i];
+	size_t k;
+
+	for (k = 0; k < 8; k++)
+		if ((size_t)p->at[k] >> 10 == i / 4)
+			return p->at[k] >> (6 + i % 4) & 1 ?
+			    -(double)p->mag[4 * k + i % 4] :
+			    (double)p->mag[4 * k + i % 4];
+	return NAN;
+}
+
+/* Of neighbours nothing exceeds 16 bits. */
+static bool
+pairs_fit(const struct act_sm8k *a, size_t s)
+{
+	const uint8_t *m = a->pairs[s].mag;
+	size_t i;
+
+	if (a->apart[s])
+		return true;
+	for (i = 0; i < 32; i += 8, m += 8)
+		if (127 * (m[0] + m[1] + m[4] + m[5]) > INT16_MAX ||
+		    127 * (m[2] + m[3] + m[6] + m[7]) > INT16_MAX)
+			return false;
+	return true;
+}
+
+/* The quant, if what else the form has of it agrees; or else NAN. */
+static double
+sm8k_quant(const struct act_sm8k *a, size_t i)
+{
+	size_t s = i / 32;
+	double q = paired_quant(&a->pairs[s], i % 32);
+
+	return q == a->a.q[i] && fabs(q) == a->mag[s][i % 32] &&
+	    pairs_fit(a, s) ? q : NAN;
 }
 
 /* Of ref, where d is a number: no value is off by more than half a step. */
@@ -76,18 +108,20 @@ half_a_step(struct check *c, enum act_form form, const float *x,
 			break;
 		case ACT_SM8:
 			d = sm8[i / 32].a.d;
-			q = signed_quant(sm8[i / 32].sm, i % 32);
+			q = sm8[i / 32].a.q[i % 32];
+			if (fabs(q) != sm8[i / 32].mag[i % 32])
+				return fail(c, "a wrong magnitude");
 			break;
 		case ACT_SM8K:
 			d = sm8k[i / 256].a.d;
-			q = signed_quant(sm8k[i / 256].sm, i % 256);
+			q = sm8k_quant(&sm8k[i / 256], i % 256);
 			break;
 		case ACT_F32:
 			break;
 		}
 		if (isnan(d))
 			continue;
-		if (fabs(q) > 127)
+		if (!(fabs(q) <= 127))
 			return fail(c, "quant %g", q);
 		if (fabs(x[i] - d * q) > d * 0.50002 + 0x1p-100)
 			return fail(c, "%g became %g", (double)x[i], d * q);
@@ -124,7 +158,7 @@ static bool
 try_quantize(struct check *c, enum act_form form, size_t n, enum shape shape,
     int hostile)
 {
-	static _Alignas(8) char want[MAX_N / 32 * sizeof(struct act_sm8)];
+	static _Alignas(8) char want[MAX_N / 256 * sizeof(struct act_sm8k)];
 	struct rng r = rng_of(c, n, (uint64_t)shape * 16 + (uint64_t)hostile);
 	enum place place = (enum place)(rng_u64(&r) % PLACE_LIMIT);
 	size_t bytes = act_row_bytes(form, n);
