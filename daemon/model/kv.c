@@ -71,9 +71,6 @@ map_pages(struct kv_pool *p, struct cause *cause)
 		return cause_set(cause, BM_ENOMEM,
 		    "no address space for %zu KV pages", p->n_pages);
 	}
-	/* A head's parts of pages lie far apart: with small pages of memory
-	 * each one would miss the translation buffers. */
-	madvise(p->data, p->n_bytes, MADV_HUGEPAGE);
 	TAILQ_INIT(&p->blank);
 	TAILQ_INIT(&p->kept);
 	p->n_free = p->n_pages;
