@@ -29,6 +29,9 @@ CTL = f"{STAGE}/bin/bigmodelctl"
 DAEMON = f"{STAGE}/sbin/bigmodeld"
 TALE = f"{STAGE}/share/bigmodel/tale-3.7m-f16.gguf"
 
+# Run in the background we may have been told to ignore ^C; what is started here is not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def shared(*parts):
     """A file of the golden data, or None."""
