@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -65,7 +66,13 @@ class Terminal:
         return self.tmux("display-message", "-p", what).strip()
 
     def ended(self, seconds=None):
-        return wait_until(lambda: self.ask("#{pane_dead_status}#{pane_dead_signal}") != "", seconds)
+        def has_status():
+            dead, status, server = self.ask("#{pane_dead} #{pane_dead_status}#{pane_dead_signal} #{pid}").split(" ")
+            if dead == "1" and status == "":
+                # tmux 3.3 misses the end of a child now and then; then it is a zombie, and this reminds it.
+                os.kill(int(server), signal.SIGCHLD)
+            return status != ""
+        return wait_until(has_status, seconds)
 
     def close(self):
         subprocess.run(["tmux", "-L", "bm", "kill-server"], env=self.env, capture_output=True)
