@@ -35,6 +35,7 @@
 #include <string.h>
 
 #include "kernels/attend.h"
+#include "kernels/each.h"
 
 #define BLOCK		(2 * VF_LANES)
 #define PANEL_K		128	/* most rows of a panel */

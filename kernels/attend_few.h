@@ -31,15 +31,7 @@ struct few {
 /* Rows as they are in memory; likewise, and left as floats; as floats. */
 enum few_source { PACKED, LEAVING, FLOATS };
 
-#define FEW_EACH(DO) do {						\
-	DO(0);								\
-	if (n > 1)							\
-		DO(1);							\
-	if (n > 2)							\
-		DO(2);							\
-	if (n > 3)							\
-		DO(3);							\
-} while (0)
+#define FEW_EACH(DO)	EACH_OF_4(n, DO)
 #define FEW_ZERO(i)	lo##i = mid##i = hi##i = vf_set1(0)
 #define FEW_BEGIN(i) do {						\
 	const float *sums = out + (i) * stride;				\

@@ -9,20 +9,13 @@
 #include "kernels/arm/arm.h"
 
 #include "kernels/arm/common_neon.h"
+#include "kernels/each.h"
 #include "kernels/pack.h"
 
 #define CHUNK		256	/* elements: 16 KB of floats */
 #define TILE_COLS	4
 
-#define COLUMNS(DO) do {						\
-	DO(0);								\
-	if (n > 1)							\
-		DO(1);							\
-	if (n > 2)							\
-		DO(2);							\
-	if (n > 3)							\
-		DO(3);							\
-} while (0)
+#define COLUMNS(DO)	EACH_OF_4(n, DO)
 
 #define ZERO(i)								\
 	s##i[0] = s##i[1] = s##i[2] = s##i[3] = vdupq_n_f32(0)

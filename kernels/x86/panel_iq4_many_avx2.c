@@ -16,6 +16,7 @@
 #include "kernels/x86/avx2.h"
 
 #include "base/mem.h"
+#include "kernels/each.h"
 #include "kernels/x86/panel_iq4_avx2.h"
 
 #define PATTERNS	16
@@ -100,15 +101,7 @@ put_quads(const uint8_t *w, copies *to)
 	hi##i = mac_scaled(hi##i, mag1, v1 + 1, s1);			\
 } while (0)
 
-#define EACH_COLUMN(DO) do {						\
-	DO(0);								\
-	if (n > 1)							\
-		DO(1);							\
-	if (n > 2)							\
-		DO(2);							\
-	if (n > 3)							\
-		DO(3);							\
-} while (0)
+#define EACH_COLUMN(DO)	EACH_OF_4(n, DO)
 
 #define TWO_QUADS(k, DO) do {						\
 	DO(k, 0);							\

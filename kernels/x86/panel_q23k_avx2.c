@@ -9,6 +9,7 @@
 
 #include "kernels/x86/avx2.h"
 
+#include "kernels/each.h"
 #include "kernels/x86/panel_avx2.h"
 
 #define CHUNK_BLOCKS	2
@@ -27,15 +28,7 @@ struct shape {
 	size_t	 block_bytes;	/* of a block column */
 };
 
-#define EACH_COLUMN(DO) do {						\
-	DO(0);								\
-	if (n > 1)							\
-		DO(1);							\
-	if (n > 2)							\
-		DO(2);							\
-	if (n > 3)							\
-		DO(3);							\
-} while (0)
+#define EACH_COLUMN(DO)	EACH_OF_4(n, DO)
 
 #define BEGIN(i) do {							\
 	__m256i x = broadcast_32(a##i->q + 16 * sub);			\
