@@ -16,6 +16,7 @@ void	 neon_overlay(struct kern_table *t);
 void	 dotprod_overlay(struct kern_table *t);
 void	 i8mm_overlay(struct kern_table *t);
 
+void	 neon_overlay_attend(struct kern_table *t);
 void	 neon_overlay_ceiling(struct kern_table *t);
 void	 neon_overlay_float(struct kern_table *t);
 void	 neon_overlay_panel(struct kern_table *t);

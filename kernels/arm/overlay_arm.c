@@ -7,6 +7,7 @@
 void
 neon_overlay(struct kern_table *t)
 {
+	neon_overlay_attend(t);
 	neon_overlay_ceiling(t);
 	neon_overlay_float(t);
 	neon_overlay_panel(t);
