@@ -281,6 +281,8 @@ PANEL_KERNEL(q5_1, ACT_Q8, 8, 8, 0, true, true, 384)
 PANEL_KERNEL(q8_0, ACT_Q8, 8, 8, 0, false, false, 544)
 PANEL_KERNEL(iq4_nl, ACT_Q8, 8, 8, 0, false, false, 288)
 PANEL_KERNEL(mxfp4, ACT_Q8, 8, 8, 0, false, true, 272)
+PANEL_KERNEL(q2_k, ACT_Q8K, 64, 4, 16, false, true, 1344)
+PANEL_KERNEL(q3_k, ACT_Q8K, 64, 4, 0, false, true, 1760)
 PANEL_KERNEL(q4_k, ACT_Q8K, 64, 8, 8, false, true, 2304)
 PANEL_KERNEL(q5_k, ACT_Q8K, 64, 8, 8, false, true, 2816)
 PANEL_KERNEL(q6_k, ACT_Q8K, 64, 4, 0, false, true, 3360)
@@ -296,6 +298,8 @@ LEVEL(overlay_panel)(struct kern_table *t)
 	t->panel[TYPE_Q5_1] = panel_q5_1;
 	t->panel[TYPE_MXFP4] = panel_mxfp4;
 	t->panel[TYPE_Q8_0] = panel_q8_0;
+	t->panel[TYPE_Q2_K] = panel_q2_k;
+	t->panel[TYPE_Q3_K] = panel_q3_k;
 	t->panel[TYPE_Q4_K] = panel_q4_k;
 	t->panel[TYPE_Q5_K] = panel_q5_k;
 	t->panel[TYPE_Q6_K] = panel_q6_k;

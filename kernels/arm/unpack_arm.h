@@ -395,4 +395,109 @@ unpack_iq4_xs(const uint8_t *w, struct chunk *c, size_t i)
 	put_scales(w + 2144, c->d[0]);
 }
 
+/* Bits 2n and 2n + 1 of each byte. */
+ALWAYS_INLINE uint8x16_t
+two_bits(uint8x16_t v, int n)
+{
+	return vandq_u8(vshlq_u8(v, vdupq_n_s8((int8_t)(-2 * n))),
+	    vdupq_n_u8(3));
+}
+
+/* A half of 128 elements is four quarters, of which each byte has two bits. */
+ALWAYS_INLINE void
+unpack_q2_k(const uint8_t *w, struct chunk *c, size_t i)
+{
+	const uint32x4_t low4 = vdupq_n_u32(15);
+	size_t k, g, s;
+	int n;
+
+	for (k = 0; k < 16; k += 2)
+		for (g = 0; g < 4; g++) {
+			const uint8_t *at = w + 64 * k + 16 * g;
+			uint8x16_t v0 = vld1q_u8(at), v1 = vld1q_u8(at + 64);
+			size_t quad = 32 * (k / 8) + k % 8;
+
+			for (n = 0; n < 4; n++, quad += 8)
+				put_octet(c, quad, g,
+				    vreinterpretq_s8_u8(two_bits(v0, n)),
+				    vreinterpretq_s8_u8(two_bits(v1, n)));
+		}
+	for (k = 0; k < 4; k++)
+		for (g = 0; g < PANEL_ROWS; g += 4) {
+			uint32x4_t v = vreinterpretq_u32_u8(vld1q_u8(w + 1024 +
+			    64 * k + 4 * g));
+
+			for (s = 4 * k; s < 4 * k + 4; s++) {
+				vst1q_s32(c->scale[s] + g,
+				    vreinterpretq_s32_u32(vandq_u32(v, low4)));
+				vst1_s16(c->min[s] + g, vreinterpret_s16_u16(
+				    vmovn_u32(vandq_u32(vshrq_n_u32(v, 4),
+				    low4))));
+				v = vshrq_n_u32(v, 8);
+			}
+		}
+	put_scales(w + 1280, c->d[0]);
+	put_scales(w + 1312, c->m[0]);
+}
+
+/* Four bits of v, two of z above them, less 32: n_v and n_z bits up. */
+ALWAYS_INLINE void
+put_scale_q3(uint32x4_t v, int n_v, uint32x4_t z, int n_z, int32_t *to)
+{
+	uint32x4_t low = vandq_u32(vshlq_u32(v, vdupq_n_s32(-n_v)),
+	    vdupq_n_u32(15));
+	uint32x4_t high = vandq_u32(vshlq_u32(z, vdupq_n_s32(4 - n_z)),
+	    vdupq_n_u32(0x30));
+
+	vst1q_s32(to, vsubq_s32(vreinterpretq_s32_u32(vorrq_u32(low, high)),
+	    vdupq_n_s32(32)));
+}
+
+/* As Q2_K's, and bit 2 of the j-th 32 elements is bit j of the byte at the same
+ * place among 32 more. */
+ALWAYS_INLINE void
+unpack_q3_k(const uint8_t *w, struct chunk *c, size_t i)
+{
+	size_t k, g, half;
+	int n, s;
+
+#define Q3(v, h) vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(two_bits(v, n),		vandq_u8(vshlq_u8(h, vdupq_n_s8((int8_t)(2 - n))),			vdupq_n_u8(4)))), vdupq_n_s8(4))
+	for (k = 0; k < 8; k += 2)
+		for (g = 0; g < 4; g++) {
+			const uint8_t *at = w + 64 * k + 16 * g;
+			uint8x16_t h0 = vld1q_u8(at + 1024);
+			uint8x16_t h1 = vld1q_u8(at + 1024 + 64);
+
+			for (half = 0; half < 2; half++, at += 512) {
+				uint8x16_t v0 = vld1q_u8(at);
+				uint8x16_t v1 = vld1q_u8(at + 64);
+				size_t quad = 32 * half + k;
+
+				for (n = 0; n < 4; n++, quad += 8)
+					put_octet(c, quad, g, Q3(v0, h0),
+					    Q3(v1, h1));
+				h0 = vshrq_n_u8(h0, 4);
+				h1 = vshrq_n_u8(h1, 4);
+			}
+		}
+#undef Q3
+	for (g = 0; g < PANEL_ROWS; g += 4) {
+		const uint8_t *at = w + 1536 + 4 * g;
+		uint32x4_t x = vreinterpretq_u32_u8(vld1q_u8(at));
+		uint32x4_t y = vreinterpretq_u32_u8(vld1q_u8(at + 64));
+		uint32x4_t z = vreinterpretq_u32_u8(vld1q_u8(at + 128));
+
+		for (s = 0; s < 4; s++) {
+			put_scale_q3(x, 8 * s, z, 8 * s, c->scale[s] + g);
+			put_scale_q3(y, 8 * s, z, 8 * s + 2,
+			    c->scale[s + 4] + g);
+			put_scale_q3(x, 8 * s + 4, z, 8 * s + 4,
+			    c->scale[s + 8] + g);
+			put_scale_q3(y, 8 * s + 4, z, 8 * s + 6,
+			    c->scale[s + 12] + g);
+		}
+	}
+	put_scales(w + 1728, c->d[0]);
+}
+
 #endif
