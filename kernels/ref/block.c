@@ -271,6 +271,21 @@ block_iq4_xs(const uint8_t *b, struct ref_block *out)
 	through_table(out->q, 256, ref_iq4_values);
 }
 
+int32_t
+ref_products(const struct ref_block *b, const int8_t *a, int n)
+{
+	int32_t total = 0, part;
+	int i, s;
+
+	for (s = 0; s < n / 16; s++) {
+		part = 0;
+		for (i = 16 * s; i < 16 * s + 16; i++)
+			part += b->q[i] * a[i];
+		total += b->scale[s] * part;
+	}
+	return total;
+}
+
 ref_block_fn
 ref_block_of(enum tensor_type t)
 {

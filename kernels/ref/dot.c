@@ -11,22 +11,6 @@
 
 #include "kernels/half.h"
 
-/* Sum over the sub-blocks of 16: scale * sum(q a). */
-static int32_t
-scaled_products(const struct ref_block *b, const int8_t *a, int n)
-{
-	int32_t total = 0, part;
-	int i, s;
-
-	for (s = 0; s < n / 16; s++) {
-		part = 0;
-		for (i = 16 * s; i < 16 * s + 16; i++)
-			part += b->q[i] * a[i];
-		total += b->scale[s] * part;
-	}
-	return total;
-}
-
 static double
 block_result(const struct ref_block *b, float act_d, int32_t products,
     int32_t mins)
@@ -50,7 +34,7 @@ dot_q8(enum tensor_type t, const void *w, const void *act, size_t n)
 
 	for (; n > 0; n -= 32) {
 		take_apart(bytes, &b);
-		total += block_result(&b, a->d, scaled_products(&b, a->q, 32),
+		total += block_result(&b, a->d, ref_products(&b, a->q, 32),
 		    b.min[0] * a->sum);
 		bytes += block_bytes;
 		a++;
@@ -75,7 +59,7 @@ dot_q8k(enum tensor_type t, const void *w, const void *act, size_t n)
 		mins = 0;
 		for (s = 0; s < 16; s++)
 			mins += b.min[s] * a->sum[s];
-		total += block_result(&b, a->d, scaled_products(&b, a->q, 256),
+		total += block_result(&b, a->d, ref_products(&b, a->q, 256),
 		    mins);
 		bytes += block_bytes;
 		a++;

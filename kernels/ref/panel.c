@@ -23,22 +23,6 @@
 #include "kernels/half.h"
 #include "kernels/pack.h"
 
-/* Sum over sub-blocks of 16: scale * sum(q a). */
-static int32_t
-products(const struct ref_block *b, const int8_t *a, int n)
-{
-	int32_t total = 0, part;
-	int i, s;
-
-	for (s = 0; s < n / 16; s++) {
-		part = 0;
-		for (i = 16 * s; i < 16 * s + 16; i++)
-			part += b->q[i] * a[i];
-		total += b->scale[s] * part;
-	}
-	return total;
-}
-
 static bool
 has_mins(enum tensor_type t)
 {
@@ -50,7 +34,7 @@ static float
 add_q8(enum tensor_type t, const struct ref_block *b, const struct act_q8 *a,
     float acc)
 {
-	acc = fmaf((float)products(b, a->q, 32), b->d * a->d, acc);
+	acc = fmaf((float)ref_products(b, a->q, 32), b->d * a->d, acc);
 	if (has_mins(t))
 		acc = fmaf(-b->dmin, a->dsum, acc);
 	return acc;
@@ -64,7 +48,7 @@ add_q16(const struct ref_block *b, const struct act_q16 *a, float acc)
 
 	for (i = 0; i < 32; i++)
 		q[i] = (int8_t)a->q[i];
-	return fmaf((float)products(b, q, 32), b->d * a->d, acc);
+	return fmaf((float)ref_products(b, q, 32), b->d * a->d, acc);
 }
 
 static float
@@ -74,7 +58,7 @@ add_q8k(enum tensor_type t, const struct ref_block *b,
 	int32_t mins = 0;
 	int s;
 
-	acc = fmaf((float)products(b, a->q, 256), b->d * a->d, acc);
+	acc = fmaf((float)ref_products(b, a->q, 256), b->d * a->d, acc);
 	if (!has_mins(t))
 		return acc;
 	for (s = 0; s < 16; s++)

@@ -28,6 +28,10 @@ typedef void (*ref_block_fn)(const uint8_t *bytes, struct ref_block *out);
 /* The function that takes a block of that type apart, NULL for F32, F16 and
  * BF16, which have none. */
 ref_block_fn	 ref_block_of(enum tensor_type t);
+/* Sum over the sub-blocks of 16 of the first n elements:
+ * scale * sum(q a). */
+int32_t		 ref_products(const struct ref_block *b, const int8_t *a,
+		    int n);
 /* The values of the 4-bit code that IQ4_NL and IQ4_XS share. */
 extern const int8_t ref_iq4_values[16];
 /* The orders of quads an act_pairs may have: in order x, quads k and k ^ x are
