@@ -35,7 +35,7 @@
 struct row {
 	uint32_t	 token;
 	uint32_t	 pos;
-	const struct kv_seq *seq;
+	struct kv_seq	*seq;
 	bool		 wants_output;
 };
 
@@ -44,6 +44,11 @@ struct model_run {
 	struct pool	*pool;
 	struct attend	*attend;
 	size_t		 max_rows;
+
+	/* Rows of an earlier batch that go on before this layer; only their x
+	 * is kept. */
+	size_t		 first_off, n_off;
+	uint32_t	 layer_off;
 
 	struct row	*rows;
 	struct rows	 x;		/* the residual stream */
@@ -61,6 +66,7 @@ struct model_run {
 struct step {
 	struct model_run *r;
 	size_t		 n_rows;
+	const struct model_haste *haste;
 	const struct layer *layer;
 	uint32_t	 layer_index;
 	const float	*bias;		/* of what is added to x, or NULL */
@@ -347,6 +353,69 @@ feed_experts(struct step *s)
 	for_items(s, r->x.n, add_item);
 }
 
+/* ---- rows that are put off ---- */
+
+static void
+move_off(struct model_run *r, size_t from, size_t to, size_t n)
+{
+	memmove(&r->rows[to], &r->rows[from], n * sizeof(*r->rows));
+	memmove(row_at(&r->x, to), row_at(&r->x, from),
+	    n * r->x.stride * sizeof(float));
+}
+
+/* After a layer: have the urgent rows the next ones to themselves? */
+static void
+put_off(struct step *s)
+{
+	struct model_run *r = s->r;
+	size_t n = s->haste->n_urgent;
+
+	if (s->n_rows <= n || n == 0 || !s->haste->is_late(s->haste->arg,
+	    s->layer_index + 1))
+		return;
+	r->first_off = n;
+	r->n_off = s->n_rows - n;
+	r->layer_off = s->layer_index + 1;
+	for (size_t i = n; i < s->n_rows; i++)
+		r->rows[i].seq->n_tokens--;
+	s->n_rows = n;
+}
+
+/* Those put off are behind the rows of the batch, and their layer comes. */
+static void
+join_rows(struct step *s)
+{
+	struct model_run *r = s->r;
+
+	for (; r->n_off > 0; r->n_off--) {
+		const struct row *row = &r->rows[s->n_rows];
+
+		attend_set_row(r->attend, s->n_rows++, row->seq, row->pos);
+		row->seq->n_tokens++;
+	}
+}
+
+uint32_t
+model_put_off(const struct model_run *r)
+{
+	return r->n_off > 0 ? r->layer_off : 0;
+}
+
+void
+model_drop(struct model_run *r, const struct kv_seq *seq)
+{
+	size_t end = r->first_off + r->n_off;
+
+	for (size_t i = r->first_off; i < end;) {
+		if (r->rows[i].seq != seq) {
+			i++;
+			continue;
+		}
+		move_off(r, i + 1, i, --end - i);
+		r->n_off--;
+	}
+}
+
 /* ---- the whole ---- */
 
 /* Keep only the rows somebody wants to see. */
@@ -375,10 +444,13 @@ static void
 run_layers(struct step *s)
 {
 	const struct weights *w = &s->r->m->w;
+	uint32_t join = model_put_off(s->r);
 
-	for (uint32_t i = 0; i < w->n_layer; i++) {
+	for (uint32_t i = s->n_rows > 0 ? 0 : join; i < w->n_layer; i++) {
 		s->layer = &w->layers[i];
 		s->layer_index = i;
+		if (i == join)
+			join_rows(s);
 		compute_qkv(s, i == 0 ? embed_item : norm_item);
 		/* Nobody reads the other rows' values from here on. */
 		if (i + 1 == w->n_layer)
@@ -390,13 +462,17 @@ run_layers(struct step *s)
 			feed_experts(s);
 		else
 			feed_forward(s);
+		if (i + 1 < w->n_layer)
+			put_off(s);
 	}
 }
 
 static void
 take_rows(struct model_run *r, const struct batch *b)
 {
-	assert(b->n <= r->max_rows);
+	assert(b->n + r->n_off <= r->max_rows);
+	move_off(r, r->first_off, b->n, r->n_off);
+	r->first_off = b->n;
 	for (size_t i = 0; i < b->n; i++) {
 		const struct batch_row *row = &b->rows[i];
 
@@ -409,15 +485,15 @@ take_rows(struct model_run *r, const struct batch *b)
 	}
 }
 
-void
-model_forward(struct model_run *r, const struct batch *b, float *logits,
-    float *hidden)
+static void
+forward(struct model_run *r, const struct batch *b,
+    const struct model_haste *haste, float *logits, float *hidden)
 {
 	const struct weights *w = &r->m->w;
 	const struct product p = { &w->output, logits, w->output.n_out };
-	struct step s = { .r = r, .n_rows = b->n };
+	struct step s = { .r = r, .n_rows = b->n, .haste = haste };
 
-	if (b->n == 0)
+	if (b->n + r->n_off == 0)
 		return;
 	take_rows(r, b);
 	run_layers(&s);
@@ -429,4 +505,22 @@ model_forward(struct model_run *r, const struct batch *b, float *logits,
 		    r->h.n * sizeof(*hidden));
 	if (logits != NULL)
 		matmul_many(r->pool, &p, 1, &r->act);
+}
+
+void
+model_forward(struct model_run *r, const struct batch *b, float *logits,
+    float *hidden)
+{
+	const struct model_haste none = { .n_urgent = b->n };
+
+	assert(r->n_off == 0);
+	forward(r, b, &none, logits, hidden);
+}
+
+void
+model_forward_urgent(struct model_run *r, const struct batch *b,
+    const struct model_haste *haste, float *logits)
+{
+	assert(r->n_off == 0 || b->n == haste->n_urgent);
+	forward(r, b, haste, logits, NULL);
 }

@@ -94,4 +94,26 @@ uint64_t model_run_bytes(const struct model_run *r);
 void	 model_forward(struct model_run *r, const struct batch *b,
 	    float *logits, float *hidden);
 
+/*
+ * The same with rows that somebody waits for: the first n_urgent of the batch
+ * are computed to the end.  While there are others beside them, is_late() is
+ * asked after each layer but the last.  Once it is true, the others are put
+ * off: they go on before the next layer behind the rows of the next batch,
+ * which must all be urgent ones.  Not before they come to the end do their
+ * sequences hold them and are there logits of them; until then nobody else
+ * may change what the sequences hold, or model_drop comes first.
+ */
+struct model_haste {
+	size_t		 n_urgent;
+	bool		(*is_late)(void *arg, uint32_t n_layers_done);
+	void		*arg;
+};
+
+void	 model_forward_urgent(struct model_run *r, const struct batch *b,
+	    const struct model_haste *haste, float *logits);
+/* The layer before which rows that were put off go on; 0: there are none. */
+uint32_t model_put_off(const struct model_run *r);
+/* Forget such rows of a sequence, as if they had not been. */
+void	 model_drop(struct model_run *r, const struct kv_seq *seq);
+
 #endif

@@ -41,6 +41,19 @@ alloc_lists(struct engine *e)
 		sample_scratch_init(&e->scratch[i], n_vocab);
 }
 
+/* Layers are weights, and so are the logits. */
+static void
+init_progress(struct engine *e)
+{
+	const struct model_desc *d = model_desc(e->conf.model);
+	double n_logits = (double)d->n_vocab * d->n_embd;
+	double n_layers = (double)d->n_params - n_logits;
+
+	e->progress.n_layers = d->n_layer;
+	e->progress.n_after = n_layers > 0 ? n_logits / n_layers * d->n_layer :
+	    1;
+}
+
 int
 engine_new(const struct engine_conf *conf, struct engine **out,
     struct cause *cause)
@@ -55,6 +68,7 @@ engine_new(const struct engine_conf *conf, struct engine **out,
 	if (e->conf.max_gap_ms == 0)
 		e->conf.max_gap_ms = DEFAULT_GAP_MS;
 	plan_init(&e->plan, e->conf.max_gap_ms);
+	init_progress(e);
 	e->max_outs = MEM_MAX((size_t)conf->n_parallel,
 	    (size_t)PLAN_DRAFT_MAX + 1);
 	e->max_rows = e->max_outs + PLAN_ROWS_MAX;
@@ -76,11 +90,19 @@ engine_new(const struct engine_conf *conf, struct engine **out,
 	return 0;
 }
 
+static void
+give_pages(struct engine *e, struct run *r)
+{
+	model_drop(e->model_run, &r->kv);
+	r->n_put_off = 0;
+	kv_seq_clear(e->conf.kv, &r->kv);
+}
+
 /* Take it off its list, pages and all, and free it. */
 static void
 forget(struct engine *e, struct run *r)
 {
-	kv_seq_clear(e->conf.kv, &r->kv);
+	give_pages(e, r);
 	if (r->is_active) {
 		TAILQ_REMOVE(&e->active, r, entry);
 		e->n_active--;
@@ -251,7 +273,7 @@ static void
 preempt(struct engine *e, struct run *r)
 {
 	log_debug("run %llu waits for KV pages", (unsigned long long)r->id);
-	kv_seq_clear(e->conf.kv, &r->kv);
+	give_pages(e, r);
 	r->n_planned = 0;
 	TAILQ_REMOVE(&e->active, r, entry);
 	e->n_active--;

@@ -31,7 +31,9 @@ struct engine {
 	uint64_t	 accepted_total;
 
 	struct plan	 plan;
-	struct plan_work work;		/* of the step, as planned */
+	struct plan_work work;		/* of the step */
+	struct plan_progress progress;	/* of it */
+	uint64_t	 step_ns;	/* when it began */
 	struct plan_prompt *prompts;	/* n_parallel, for the plan */
 	struct plan_draft *drafts;	/* likewise */
 
@@ -39,6 +41,7 @@ struct engine {
 	size_t		 max_rows;
 	struct out	*outs;
 	size_t		 n_outs;
+	size_t		 n_urgent_outs;	/* the first ones, of streams */
 	size_t		 max_outs;
 	float		*logits;	/* of max_outs rows */
 	struct sample_scratch *scratch;	/* a thread */

@@ -10,9 +10,11 @@
  * believed; one above may be a neighbour's doing and counts as twice the
  * estimate at most.
  *
- * How far steps go beyond their estimates is the margin: a multiple of the root
- * mean square of how far the last of them went.  Only those near the bound
- * count; what disturbs a short one would be a smaller part of them.
+ * How far steps go beyond their estimates is the margin: so far that one in
+ * MARGIN_ONE_IN goes further.  Only steps near the bound count; what disturbs a
+ * short one would be a smaller part of them.  What goes further is divided
+ * between layers (plan_is_late), which costs little when it is seldom; so the
+ * margin says what the bound costs, not whether it holds.
  */
 #include "config.h"
 
@@ -35,13 +37,17 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
 #define DRIFT_LEAST	0.05
 #define SURPRISE_MAX	2.0
 
-#define MARGIN_FIRST	0.15
-#define MARGIN_LEAST	0.12
+#define MARGIN_FIRST	0.1
+#define MARGIN_LEAST	0.08
 #define MARGIN_MOST	0.5
-#define MARGIN_TIMES	3.0	/* the root mean square of excesses */
-#define MARGIN_GAIN	(1.0 / 8)
-#define EXCESS_MOST	0.2	/* more is nothing to be planned for */
+#define MARGIN_RISE	0.02	/* when a step goes beyond it */
+#define MARGIN_ONE_IN	10
 #define MARGIN_NEAR	2	/* one part in so many of the bound */
+/* The part of the bound for what comes after the layers. */
+#define AFTERWARDS	0.05
+/* Of the least slice, what goes on in a step that is late: one part in so
+ * many. */
+#define LEAST_PART	4
 /* A step grows by one part in so many of what was ever measured: a few rows
  * may cost next to nothing where reading the weights takes longer, more rows
  * do not. */
@@ -56,7 +62,6 @@ plan_init(struct plan *p, double max_gap_ms)
 	memset(p, 0, sizeof(*p));
 	p->max_gap_ms = max_gap_ms;
 	p->margin = MARGIN_FIRST;
-	p->excess = pow(MARGIN_FIRST / MARGIN_TIMES, 2);
 	for (int i = 0; i < PLAN_N_TERMS; i++) {
 		p->cost_ms[i] = first_ms[i];
 		p->cov[i][i] = pow(first_ms[i] * FIRST_DOUBT, 2);
@@ -92,8 +97,8 @@ terms_of(const struct plan_work *w, double x[PLAN_N_TERMS])
 	x[PLAN_STEP] = 1;
 	x[PLAN_DECODE] = (double)w->n_decode;
 	x[PLAN_DECODE_REACH] = w->decode_reach;
-	x[PLAN_PROMPT] = (double)w->n_prompt;
-	x[PLAN_PROMPT_REACH] = w->prompt_reach;
+	x[PLAN_PROMPT] = (double)w->n_prompt * (1 - w->put_off);
+	x[PLAN_PROMPT_REACH] = w->prompt_reach * (1 - w->put_off);
 }
 
 double
@@ -120,9 +125,8 @@ set_scale(struct plan *p, double scale)
 static void
 follow_margin(struct plan *p, double over)
 {
-	over = MEM_MAX(MEM_MIN(over, EXCESS_MOST), 0.0);
-	p->excess += MARGIN_GAIN * (over * over - p->excess);
-	p->margin = MARGIN_TIMES * sqrt(p->excess);
+	p->margin += over > p->margin ? MARGIN_RISE :
+	    -MARGIN_RISE / (MARGIN_ONE_IN - 1);
 	p->margin = MEM_MAX(MEM_MIN(p->margin, MARGIN_MOST), MARGIN_LEAST);
 }
 
@@ -289,6 +293,34 @@ plan_prompts(const struct plan *p, struct plan_work *w, double late_ms,
 		if (q->n_rows < q->n_missing)
 			break;
 	}
+}
+
+/* ---- late steps ---- */
+
+bool
+plan_is_late(const struct plan *p, const struct plan_work *w,
+    const struct plan_progress *at)
+{
+	struct plan_work alone = { .n_decode = w->n_decode,
+	    .decode_reach = w->decode_reach };
+	double all_ms = plan_estimate_ms(p, w);
+	double alone_ms = plan_estimate_ms(p, &alone);
+	double n_left = (double)(at->n_layers - at->n_done) + at->n_after;
+	/* of a layer */
+	double stream_ms = alone_ms / (at->n_layers + at->n_after);
+	double prompt_ms = (all_ms - alone_ms) / (at->n_layers - at->first);
+	double due_ms = stream_ms * at->n_done + prompt_ms * (at->n_done -
+	    at->first);
+	double pace = MEM_MAX(due_ms > 0 ? at->spent_ms / due_ms : 1.0, 1.0);
+	double until_ms = (p->max_gap_ms - at->late_ms) * (1 - AFTERWARDS);
+	double least_ms = prompt_ms * at->n_layers / LEAST_PART *
+	    PLAN_ROWS_LEAST / MEM_MAX(w->n_prompt, (size_t)PLAN_ROWS_LEAST);
+
+	if (alone_ms > until_ms)
+		return false;
+	until_ms = MEM_MAX(until_ms, (alone_ms + least_ms) * (1 + p->margin));
+	return at->spent_ms + pace * (stream_ms * n_left + prompt_ms) >
+	    until_ms;
 }
 
 /* ---- guesses ---- */

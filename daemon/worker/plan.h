@@ -29,6 +29,8 @@ struct plan_work {
 	size_t	 n_prompt;
 	double	 decode_reach;	/* of all these rows together */
 	double	 prompt_reach;
+	double	 put_off;	/* part of the layers that the prompts' rows
+				 * do not go through in this step */
 };
 
 /* Time is a sum over these, each with its cost. */
@@ -40,7 +42,6 @@ struct plan {
 	double		 cost_ms[PLAN_N_TERMS];
 	double		 cov[PLAN_N_TERMS][PLAN_N_TERMS]; /* of their errors */
 	double		 margin;	/* part that steps may take longer */
-	double		 excess;	/* mean square of that part */
 	size_t		 n_steps;	/* observed */
 	size_t		 most_rows;	/* of a step observed */
 };
@@ -74,6 +75,25 @@ struct plan_prompt {
  */
 void	 plan_prompts(const struct plan *p, struct plan_work *w,
 	    double late_ms, struct plan_prompt *prompts, size_t n);
+
+/* How far a step has come. */
+struct plan_progress {
+	uint32_t n_layers;	/* of the model */
+	double	 n_after;	/* what comes after them, the logits, counts
+				 * as so many */
+	uint32_t first;		/* where the prompts' rows joined */
+	uint32_t n_done;
+	double	 spent_ms;
+	double	 late_ms;	/* as in plan_prompts */
+};
+
+/*
+ * Must the streams' rows go on without those of the prompts?  So it is when
+ * with one more layer of these, and at the pace of the step so far, the streams
+ * would have waited for longer than max_gap_ms, and for longer than planned.
+ */
+bool	 plan_is_late(const struct plan *p, const struct plan_work *w,
+	    const struct plan_progress *at);
 
 /* What is guessed for a stream. */
 struct plan_draft {

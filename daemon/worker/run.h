@@ -56,6 +56,8 @@ struct run {
 	size_t		 n_prompt;
 	struct kv_seq	 kv;		/* holds a prefix of tokens */
 	size_t		 n_planned;	/* rows in the step being made */
+	size_t		 n_put_off;	/* rows that an earlier step has begun
+					 * (model_forward_urgent) */
 	size_t		 n_draft;	/* of these, guesses: their tokens are
 					 * behind the n_tokens true ones */
 	size_t		 n_right;	/* of these, verified in the step */

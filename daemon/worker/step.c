@@ -10,6 +10,11 @@
  * the first that differs from the guess.  So what is answered is the same, and
  * rows of wrong guesses leave nothing: the cache forgets them before anybody
  * can find a page.
+ *
+ * A step that turns out to take too long for those who generate is divided:
+ * rows of prompts stay behind at some layer and go on in the next step, which
+ * has no other ones of prompts.  Until they come to the end, their run is as if
+ * they had not begun, but for its pages, which stay its own.
  */
 #include "config.h"
 
@@ -35,7 +40,7 @@ plan_generating(struct engine *e, uint64_t now)
 
 	e->work = (struct plan_work){ 0 };
 	TAILQ_FOREACH(r, &e->active, entry) {
-		r->n_draft = 0;
+		r->n_draft = r->n_right = 0;
 		r->n_planned = run_n_missing(r) == 1;
 		if (r->n_planned == 0)
 			continue;
@@ -125,13 +130,27 @@ plan_guesses(struct engine *e)
 	}
 }
 
+/* Those whose rows a late step left behind, and nobody else of the prompts. */
+static void
+plan_put_off(struct engine *e)
+{
+	struct run *r;
+
+	TAILQ_FOREACH(r, &e->active, entry)
+		if (r->n_put_off > 0)
+			r->n_planned = r->n_put_off;
+}
+
 /* What is planned of those who did not have to give way. */
 static void
 count_work(struct engine *e)
 {
+	struct plan_progress *p = &e->progress;
 	struct run *r;
 
-	e->work = (struct plan_work){ 0 };
+	p->first = model_put_off(e->model_run);
+	e->work = (struct plan_work){ .put_off = (double)p->first /
+	    p->n_layers };
 	TAILQ_FOREACH(r, &e->active, entry) {
 		if (run_n_missing(r) == 1)
 			plan_add_decode(&e->work, r->kv.n_tokens,
@@ -149,7 +168,12 @@ make_plan(struct engine *e, uint64_t now)
 	double late_ms = plan_generating(e, now);
 	struct run *r;
 
-	plan_waiting(e, now, late_ms);
+	if (model_put_off(e->model_run) > 0)
+		plan_put_off(e);
+	else
+		plan_waiting(e, now, late_ms);
+	e->step_ns = now;
+	e->progress.late_ms = late_ms;
 	TAILQ_FOREACH(r, &e->active, entry)
 		if (r->n_planned > 0 && !engine_make_room(e, r))
 			break;		/* it was the last of the list */
@@ -170,13 +194,76 @@ add_rows(struct engine *e, struct run *r, struct batch *b)
 		bool wants_output = i + 1 >= missing;
 
 		assert(b->n < e->max_rows);
-		e->rows[b->n++] = (struct batch_row){ r->tokens[pos], pos,
-		    &r->kv, wants_output };
+		if (r->n_put_off == 0)
+			e->rows[b->n++] = (struct batch_row){ r->tokens[pos],
+			    pos, &r->kv, wants_output };
 		if (!wants_output)
 			continue;
 		assert(e->n_outs < e->max_outs);
 		e->outs[e->n_outs++] = (struct out){ r, n_outs++ };
 	}
+}
+
+/* Rows of the streams, then of the prompts; how many the streams have. */
+static size_t
+make_batch(struct engine *e, struct batch *b)
+{
+	size_t n_urgent;
+	struct run *r;
+
+	e->n_outs = 0;
+	TAILQ_FOREACH(r, &e->active, entry)
+		if (run_n_missing(r) == 1)
+			add_rows(e, r, b);
+	n_urgent = b->n;
+	e->n_urgent_outs = e->n_outs;
+	TAILQ_FOREACH(r, &e->active, entry)
+		if (run_n_missing(r) > 1)
+			add_rows(e, r, b);
+	return n_urgent;
+}
+
+/* ---- computing ---- */
+
+static bool
+is_late(void *arg, uint32_t n_layers_done)
+{
+	struct engine *e = arg;
+
+	e->progress.n_done = n_layers_done;
+	e->progress.spent_ms = clock_ms_between(e->step_ns, engine_now_ns(e));
+	return plan_is_late(&e->plan, &e->work, &e->progress);
+}
+
+/* The prompts' rows stayed behind before that layer; 0: none did. */
+static void
+note_put_off(struct engine *e, uint32_t layer)
+{
+	const struct plan_progress *p = &e->progress;
+	struct run *r;
+
+	if (layer > 0) {
+		e->n_outs = e->n_urgent_outs;
+		e->work.put_off = 1 - (double)(layer - p->first) /
+		    p->n_layers;
+	}
+	TAILQ_FOREACH(r, &e->active, entry) {
+		r->n_put_off = 0;
+		if (layer > 0 && run_n_missing(r) > 1) {
+			r->n_put_off = r->n_planned;
+			r->n_planned = 0;
+		}
+	}
+}
+
+static void
+compute(struct engine *e, const struct batch *b, size_t n_urgent)
+{
+	const struct model_haste haste = { n_urgent, is_late, e };
+
+	model_forward_urgent(e->model_run, b, &haste, e->n_outs > 0 ?
+	    e->logits : NULL);
+	note_put_off(e, model_put_off(e->model_run));
 }
 
 /* ---- choosing tokens ---- */
@@ -235,7 +322,7 @@ share_prefixes(struct engine *e)
 		kv_seq_share(e->conf.kv, &r->kv, r->tokens);
 	}
 	TAILQ_FOREACH(r, &e->active, entry)
-		if (r->kv.n_tokens + 1 < r->n_tokens)
+		if (r->kv.n_tokens + 1 < r->n_tokens && r->n_put_off == 0)
 			prefix_take(e->conf.kv, &e->active, r);
 }
 
@@ -299,8 +386,9 @@ note_step(struct engine *e)
 static void
 observe(struct engine *e, double ms)
 {
-	log_debug("step decode=%zu prompt=%zu ms=%.2f estimate_ms=%.2f "
-	    "margin=%.2f", e->work.n_decode, e->work.n_prompt, ms,
+	log_debug("step decode=%zu prompt=%zu put_off=%.2f ms=%.2f "
+	    "estimate_ms=%.2f margin=%.2f", e->work.n_decode,
+	    e->work.n_prompt, e->work.put_off, ms,
 	    plan_estimate_ms(&e->plan, &e->work), e->plan.margin);
 	plan_observe(&e->plan, &e->work, ms);
 }
@@ -309,22 +397,16 @@ void
 engine_step(struct engine *e)
 {
 	struct batch b = { e->rows, 0 };
-	uint64_t start, now;
-	struct run *r;
+	size_t n_urgent;
+	uint64_t now;
 
 	engine_admit(e);
-	start = engine_now_ns(e);
-	make_plan(e, start);
-	e->n_outs = 0;
-	TAILQ_FOREACH(r, &e->active, entry) {
-		r->n_right = 0;
-		add_rows(e, r, &b);
-	}
-	if (b.n == 0)
+	make_plan(e, engine_now_ns(e));
+	n_urgent = make_batch(e, &b);
+	if (b.n == 0 && model_put_off(e->model_run) == 0)
 		return;
 	note_step(e);
-	model_forward(e->model_run, &b, e->n_outs > 0 ? e->logits : NULL,
-	    NULL);
+	compute(e, &b, n_urgent);
 	pool_run(e->conf.pool, e->n_outs, choose_item, e);
 	for (size_t i = 0; i < e->n_outs; i++)
 		if (e->outs[i].at == 0)
@@ -335,5 +417,5 @@ engine_step(struct engine *e)
 		if (e->outs[i].at == 0)
 			deliver(e, e->outs[i].run, now);
 	crash_note_step(e->conf.pulse, NULL, 0);
-	observe(e, clock_ms_between(start, engine_now_ns(e)));
+	observe(e, clock_ms_between(e->step_ns, engine_now_ns(e)));
 }

@@ -9,7 +9,8 @@ section.  The loads: `common`, 16 clients whose prompts of 120 words have 100
 in common; `own`, 8 with nothing in common; `alone`, one that takes the
 likeliest token, where models that never learnt soon go round in circles;
 `long`, 8 streams and one prompt of 4,000 tokens (or as many as the context
-takes) that comes in the middle.  Figures only; nothing passes or fails.
+takes) that comes in the middle; `first`, such a prompt with nothing beside it.
+Figures only; nothing passes or fails.
 """
 import os
 import random
@@ -17,7 +18,7 @@ import sys
 import time
 
 args = sys.argv[1:]
-LOADS = args.pop(0)[2:].split(",") if args[0].startswith("--") else ["common", "own", "alone", "long"]
+LOADS = args.pop(0)[2:].split(",") if args[0].startswith("--") else ["common", "own", "alone", "first", "long"]
 prefix, model, more = os.path.abspath(args[0]), os.path.abspath(args[1]), args[2:]
 os.environ["BM_STAGE"] = prefix
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -25,7 +26,7 @@ from bm import *
 from clients import *
 
 N_TOKENS = 48
-LONG_S = 45             # a long prompt is watched no longer
+LONG_S = 90             # a long prompt is watched no longer
 WORDS = """time year people way day man thing woman life child world school state family student group country
 problem hand part place case week company system program question work night point home water room mother area
 money story fact month lot right study book eye job word side kind head house service friend father power hour
@@ -70,16 +71,27 @@ def alone(d, n_tokens):
     print(f"1 client, temperature 0: {(n_tokens - 1) / (c.seen[-1] - c.seen[0]):.1f} tokens/s", flush=True)
 
 
-def long_prompt(d, n_streams):
-    """The largest gap of running streams before, and while a long prompt is computed."""
+def long_ids(d, name):
     limit = min(4000, d.json("show", "models")[0]["context"] - 8)
     text, n = "", 0
     while n < limit:
-        text += words(f"long {n}", limit - n) + " "
+        text += words(f"{name} {n}", limit - n) + " "
         n = len(tokens_of(d, text))
-    ids = tokens_of(d, text)[:limit]
+    return tokens_of(d, text)[:limit]
+
+
+def first_token(d):
+    """A long prompt with the machine to itself."""
+    ids = long_ids(d, "first")
+    c, = together(d.port, [ask(ids, max_tokens=1)])
+    print(f"a prompt of {len(ids)} tokens alone: first token after {c.seen[0] - c.start:.1f} s", flush=True)
+
+
+def long_prompt(d, n_streams):
+    """The largest gap of running streams before, and while a long prompt is computed."""
+    ids = long_ids(d, "long")
     # With logprobs every token is an event, also one that releases no text.
-    streams = [Client(d.port, ask(words(f"s {i}", 20), max_tokens=limit, seed=i, logprobs=0)) for i in range(n_streams)]
+    streams = [Client(d.port, ask(words(f"s {i}", 20), max_tokens=len(ids), seed=i, logprobs=0)) for i in range(n_streams)]
     run(streams, lambda: all(len(c.seen) > 12 for c in streams))
     run(streams, seconds=1)
     prompt = Client(d.port, ask(ids, max_tokens=1))
@@ -110,6 +122,8 @@ for load in LOADS:
         serving(d, "8 clients, nothing in common", [words(f"own {i}", 120) for i in range(8)])
     elif load == "alone":
         alone(d, 128)
+    elif load == "first":
+        first_token(d)
     elif load == "long":
         long_prompt(d, 8)
 w = d.json("show", "workers")[0]
