@@ -110,23 +110,28 @@ words_join(const char *const *w, size_t n, struct buf *out)
 	}
 }
 
+struct slice
+command_word(const struct command *cmd, size_t k)
+{
+	const char *p = cmd->words;
+
+	while (k-- > 0) {
+		p += strcspn(p, " ");
+		p += *p == ' ';
+	}
+	return (struct slice){ p, strcspn(p, " ") };
+}
+
 /* How many of the words w are those of the command; 0 when they differ. */
 static size_t
 match(const struct command *c, const char *const *w, size_t n)
 {
-	const char *p = c->words;
-	size_t used = 0;
+	size_t k;
 
-	while (*p != '\0') {
-		size_t k = strcspn(p, " ");
-
-		if (used == n || strlen(w[used]) != k ||
-		    memcmp(w[used], p, k) != 0)
+	for (k = 0; command_word(c, k).n > 0; k++)
+		if (k == n || !slice_eq(command_word(c, k), w[k]))
 			return 0;
-		used++;
-		p += k + (p[k] == ' ');
-	}
-	return used;
+	return k;
 }
 
 /* No command is w: what could follow its first word, if that is known. */

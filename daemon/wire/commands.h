@@ -46,6 +46,8 @@ void	 words_free(struct words_list *w);
 /* The inverse: words quoted where they need it, joined by spaces. */
 void	 words_join(const char *const *w, size_t n, struct buf *out);
 
+/* The k-th of a command's own words, empty behind the last. */
+struct slice command_word(const struct command *cmd, size_t k);
 /* The command the words begin with and how many words that took; checks the
  * number of arguments.  BM_EUSAGE with what would have been right. */
 int	 command_find(const char *const *w, size_t n,

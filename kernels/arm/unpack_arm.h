@@ -453,6 +453,17 @@ put_scale_q3(uint32x4_t v, int n_v, uint32x4_t z, int n_z, int32_t *to)
 	    vdupq_n_s32(32)));
 }
 
+/* q - 4: two bits of v, above them bit n of h. */
+ALWAYS_INLINE int8x16_t
+join_q3(uint8x16_t v, uint8x16_t h, int n)
+{
+	uint8x16_t bit = vandq_u8(vshlq_u8(h, vdupq_n_s8((int8_t)(2 - n))),
+	    vdupq_n_u8(4));
+
+	return vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(two_bits(v, n), bit)),
+	    vdupq_n_s8(4));
+}
+
 /* As Q2_K's, and bit 2 of the j-th 32 elements is bit j of the byte at the same
  * place among 32 more. */
 ALWAYS_INLINE void
@@ -461,7 +472,6 @@ unpack_q3_k(const uint8_t *w, struct chunk *c, size_t i)
 	size_t k, g, half;
 	int n, s;
 
-#define Q3(v, h) vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(two_bits(v, n),		vandq_u8(vshlq_u8(h, vdupq_n_s8((int8_t)(2 - n))),			vdupq_n_u8(4)))), vdupq_n_s8(4))
 	for (k = 0; k < 8; k += 2)
 		for (g = 0; g < 4; g++) {
 			const uint8_t *at = w + 64 * k + 16 * g;
@@ -474,13 +484,13 @@ unpack_q3_k(const uint8_t *w, struct chunk *c, size_t i)
 				size_t quad = 32 * half + k;
 
 				for (n = 0; n < 4; n++, quad += 8)
-					put_octet(c, quad, g, Q3(v0, h0),
-					    Q3(v1, h1));
+					put_octet(c, quad, g,
+					    join_q3(v0, h0, n),
+					    join_q3(v1, h1, n));
 				h0 = vshrq_n_u8(h0, 4);
 				h1 = vshrq_n_u8(h1, 4);
 			}
 		}
-#undef Q3
 	for (g = 0; g < PANEL_ROWS; g += 4) {
 		const uint8_t *at = w + 1536 + 4 * g;
 		uint32x4_t x = vreinterpretq_u32_u8(vld1q_u8(at));
