@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A template: panels of types with blocks of 32, by products of bytes.  As in
- * panel_q8_avx2.c block columns are unpacked to unsigned bytes, an offset being
- * taken off where a sum begins.  Included once by a file of each level, after
- * its rows_*.h; it defines overlay_panel_q8().
+ * panel_q8_avx2.c quants are unsigned bytes, an offset being taken off where a
+ * sum begins.  A tile of columns has block columns unpacked for it; one
+ * column, where decoding spends its time, takes quants straight from memory.
+ * Included once by a file of each level, after its rows_*.h; it defines
+ * overlay_panel_q8().
  */
+#include "kernels/each.h"
 #include "kernels/x86/panel_vnni.h"
 
 #define CHUNK_BLOCKS	16
-/* With one column, how far ahead of the unpacking weights are asked for. */
-#define AHEAD_BYTES	2048
 
 /* A block column of 16 rows, unpacked. */
 struct block_u8 {
@@ -18,10 +19,13 @@ struct block_u8 {
 	float	 m[16];		/* of types that have it: x = d q + m */
 };
 
-/* What a type needs besides its scales. */
+/* How a type lies in memory. */
 struct shape_u8 {
+	/* quants 4 k .. 4 k + 3 of every row, as unsigned bytes */
+	rows_i	 (*quad)(const uint8_t *w, size_t k);
 	int	 offset;	/* subtracted from the quants */
-	bool	 has_min;
+	rows_f	 (*scale)(const void *p);
+	size_t	 d_at, m_at;	/* where scales are; m_at: 0, or minimums */
 	size_t	 block_bytes;	/* of a block column */
 };
 
@@ -47,7 +51,7 @@ struct shape_u8 {
 									\
 	ROWS_SET_F(x, base, step, times, offsetof(struct act_q8, d));	\
 	acc##i = rows_fma(rows_to_float(sum##i), rows_mul(d, x), acc##i); \
-	if (s.has_min) {						\
+	if (s.m_at != 0) {						\
 		ROWS_SET_F(x, base, step, times,			\
 		    offsetof(struct act_q8, dsum));			\
 		acc##i = rows_fma(rows_load_f(b->m), x, acc##i);	\
@@ -98,231 +102,156 @@ tile_u8(const int n, const struct shape_u8 s, const struct block_u8 *b,
 #define WALK_BLOCK_N	32
 #include "kernels/x86/panel_walk_avx2.h"
 
-/* ---- unpacking ---- */
+/* ---- types ---- */
 
-ALWAYS_INLINE void
-unpack_nibbles(const uint8_t *w, struct block_u8 *b)
+ALWAYS_INLINE rows_i
+quad_q4(const uint8_t *w, size_t k)
 {
-	size_t k;
+	rows_i v = rows_load(w + 64 * (k % 4));
 
-	for (k = 0; k < 4; k++)
-		rows_split(w + 64 * k, b->q[k], b->q[k + 4]);
+	return rows_and(k < 4 ? v : rows_shift_right(v, 4),
+	    rows_set_bytes(15));
 }
 
-ALWAYS_INLINE void
-unpack_d(const uint8_t *w, struct block_u8 *b)
-{
-	rows_store_f(b->d, rows_load_halves(w));
-}
-
-ALWAYS_INLINE void
-unpack_m(const uint8_t *w, struct block_u8 *b)
-{
-	rows_store_f(b->m, rows_load_halves(w));
-}
-
-ALWAYS_INLINE void
-unpack_q4_0_many(const uint8_t *w, struct block_u8 *b)
-{
-	unpack_nibbles(w, b);
-	unpack_d(w + 256, b);
-}
-
-ALWAYS_INLINE void
-unpack_q4_1(const uint8_t *w, struct block_u8 *b)
-{
-	unpack_q4_0_many(w, b);
-	unpack_m(w + 288, b);
-}
-
-/* The fifth bits, 32 of each row, go where unpack_nibbles left room. */
-ALWAYS_INLINE void
-add_fifth_bits(const uint8_t *bits, struct block_u8 *b)
+/* The fifth bits, 32 of each row, lie behind. */
+ALWAYS_INLINE rows_i
+quad_q5(const uint8_t *w, size_t k)
 {
 	const rows_i spread = rows_set_quarters(_mm_setr_epi8(0, 0, 0, 0, 4, 4,
 	    4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
-	const rows_i one = rows_set_quarters(_mm_set1_epi32(0x08040201));
-	const rows_i other = rows_set_quarters(_mm_set1_epi32(
-	    (int)0x80402010));
-	const rows_i bit4 = rows_set_bytes(16);
-	rows_i v = rows_load(bits);
-	size_t k;
+	const rows_i mine = rows_set_quarters(_mm_set1_epi32(k % 2 == 0 ?
+	    0x08040201 : (int)0x80402010));
+	rows_i byte = rows_shuffle(rows_load(w + 256), rows_add_bytes(spread,
+	    rows_set_bytes((int8_t)(k / 2))));
+	rows_i is_set = rows_equal_bytes(rows_and(byte, mine), mine);
 
-	for (k = 0; k < 8; k++) {
-		rows_i mine = k % 2 == 0 ? one : other;
-		rows_i byte = rows_shuffle(v, rows_add_bytes(spread,
-		    rows_set_bytes((int8_t)(k / 2))));
-		rows_i is_set = rows_equal_bytes(rows_and(byte, mine), mine);
-
-		rows_store(b->q[k], rows_or(rows_load(b->q[k]),
-		    rows_and(is_set, bit4)));
-	}
+	return rows_or(quad_q4(w, k), rows_and(is_set, rows_set_bytes(16)));
 }
 
-ALWAYS_INLINE void
-unpack_q5_0(const uint8_t *w, struct block_u8 *b)
-{
-	unpack_nibbles(w, b);
-	add_fifth_bits(w + 256, b);
-	unpack_d(w + 320, b);
-}
-
-ALWAYS_INLINE void
-unpack_q5_1(const uint8_t *w, struct block_u8 *b)
-{
-	unpack_q5_0(w, b);
-	unpack_m(w + 352, b);
-}
-
-/* Values are stored 12 more than they are. */
-ALWAYS_INLINE void
-unpack_mxfp4(const uint8_t *w, struct block_u8 *b)
+/* Values are 12 more than they are. */
+ALWAYS_INLINE rows_i
+quad_mxfp4(const uint8_t *w, size_t k)
 {
 	const rows_i values = rows_set_quarters(_mm_setr_epi8(
 	    12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
-	size_t k;
 
-	unpack_nibbles(w, b);
-	for (k = 0; k < 8; k++)
-		rows_store(b->q[k], rows_shuffle(values,
-		    rows_load(b->q[k])));
-	_mm256_store_ps(b->d, scales_e8m0(w + 256));
-	_mm256_store_ps(b->d + 8, scales_e8m0(w + 264));
+	return rows_shuffle(values, quad_q4(w, k));
 }
 
-/* Signed bytes become unsigned, 128 more than they are. */
 ALWAYS_INLINE rows_i
-unsigned_quad(const uint8_t *w)
+quad_iq4_nl(const uint8_t *w, size_t k)
 {
-	return rows_xor(rows_load(w), rows_set_bytes(INT8_MIN));
+	return rows_shuffle(iq4_values_unsigned(), quad_q4(w, k));
 }
+
+ALWAYS_INLINE rows_i
+quad_q8_0(const uint8_t *w, size_t k)
+{
+	return rows_unsigned(rows_load(w + 64 * k));
+}
+
+/* ---- both ways ---- */
 
 ALWAYS_INLINE void
-unpack_q8_0_many(const uint8_t *w, struct block_u8 *b)
+unpack_u8(const struct shape_u8 s, const uint8_t *w, struct block_u8 *b)
 {
-	size_t k;
-
-	for (k = 0; k < 8; k++)
-		rows_store(b->q[k], unsigned_quad(w + 64 * k));
-	unpack_d(w + 512, b);
+	/* two quads may have bytes in common */
+#define QUADS(k) do {							\
+	rows_store(b->q[k], s.quad(w, (k)));				\
+	rows_store(b->q[(k) + 4], s.quad(w, (k) + 4));			\
+} while (0)
+	EACH_OF_4(4, QUADS);
+#undef QUADS
+	rows_store_f(b->d, s.scale(w + s.d_at));
+	if (s.m_at != 0)
+		rows_store_f(b->m, s.scale(w + s.m_at));
 }
 
-#define PANEL_KERNEL(name, ...)						\
-static void								\
-panel_##name(const void *w, size_t n_panels, size_t n_in,		\
-    const void *act, size_t act_stride, size_t n_cols, float *out,	\
-    size_t out_stride)							\
-{									\
-	const struct shape_u8 s = { __VA_ARGS__ };			\
-									\
-	panels_u8(s, unpack_##name, w, n_panels, n_in, act, act_stride,	\
-	    n_cols, out, out_stride);					\
-}
-PANEL_KERNEL(q4_0_many, 8, false, 288)
-PANEL_KERNEL(q4_1, 0, true, 320)
-PANEL_KERNEL(q5_0, 16, false, 352)
-PANEL_KERNEL(q5_1, 0, true, 384)
-PANEL_KERNEL(mxfp4, 12, false, 272)
-PANEL_KERNEL(q8_0_many, 128, false, 544)
-#undef PANEL_KERNEL
-
-/* ---- one column, where decoding spends its time: quants go straight from
- * memory to products ---- */
-
-/* -offset * sum of the activations */
+/* The sum over a block of one column.  Its halves have chains of their own. */
 ALWAYS_INLINE rows_i
-start_of(const struct act_q8 *a, const int offset)
+sum_u8(const struct shape_u8 s, const uint8_t *w, const struct act_q8 *a)
 {
-	return rows_mac_i16(rows_zero(), rows_set_words((int16_t)-offset),
-	    a->pair);
-}
+	rows_i low = rows_zero(), high = rows_zero();
 
-/* Low and high nibbles have chains of their own. */
-ALWAYS_INLINE rows_i
-sum_q4_0(const uint8_t *w, const struct act_q8 *a)
-{
-	const rows_i low4 = rows_set_bytes(15);
-	rows_i low = start_of(a, 8), high = rows_zero(), v;
-	size_t k;
-
-	for (k = 0; k < 4; k++, w += 64) {
-		v = rows_load(w);
-		low = rows_mac_u8(low, rows_and(v, low4), a->q + 4 * k);
-		v = rows_and(rows_shift_right(v, 4), low4);
-		high = rows_mac_u8(high, v, a->q + 16 + 4 * k);
-	}
+	if (s.offset != 0)
+		low = rows_mac_i16(low, rows_set_words((int16_t)-s.offset),
+		    a->pair);
+#define QUADS(k) do {							\
+	low = rows_mac_u8(low, s.quad(w, (k)), a->q + 4 * (k));		\
+	high = rows_mac_u8(high, s.quad(w, (k) + 4), a->q + 16 + 4 * (k)); \
+} while (0)
+	EACH_OF_4(4, QUADS);
+#undef QUADS
 	return rows_add(low, high);
 }
 
-ALWAYS_INLINE rows_i
-sum_q8_0(const uint8_t *w, const struct act_q8 *a)
-{
-	rows_i even = start_of(a, 128), odd = rows_zero();
-	size_t k;
-
-	for (k = 0; k < 8; k += 2, w += 128) {
-		even = rows_mac_u8(even, unsigned_quad(w), a->q + 4 * k);
-		odd = rows_mac_u8(odd, unsigned_quad(w + 64),
-		    a->q + 4 * k + 4);
-	}
-	return rows_add(even, odd);
-}
-
-/* sum_of(w, a) sums a block column whose scales lie behind quant_bytes. */
 ALWAYS_INLINE void
-one_column(rows_i (*sum_of)(const uint8_t *, const struct act_q8 *),
-    const size_t quant_bytes, const uint8_t *w, size_t n_panels, size_t n_in,
-    const struct act_q8 *act, float *out)
+one_u8(const struct shape_u8 s, const uint8_t *w, size_t n_panels,
+    size_t n_in, const struct act_q8 *act, float *out)
 {
-	const size_t block_bytes = quant_bytes + 2 * PANEL_ROWS;
 	const struct act_q8 *a, *end = act + n_in / 32;
 
 	for (; n_panels > 0; n_panels--, out += PANEL_ROWS) {
 		rows_f acc = rows_to_float(rows_zero());
 
-		for (a = act; a < end; a++, w += block_bytes) {
-			rows_f d = rows_load_halves(w + quant_bytes);
+		for (a = act; a < end; a++, w += s.block_bytes) {
+			rows_f d = s.scale(w + s.d_at);
 
-			prefetch(w + AHEAD_BYTES, block_bytes);
-			acc = rows_fma(rows_to_float(sum_of(w, a)),
+			prefetch_ahead(w, s.block_bytes);
+			acc = rows_fma(rows_to_float(sum_u8(s, w, a)),
 			    rows_mul(d, rows_set_f(&a->d)), acc);
+			if (s.m_at != 0)
+				acc = rows_fma(s.scale(w + s.m_at),
+				    rows_set_f(&a->dsum), acc);
 		}
 		rows_store_f(out, acc);
 	}
 }
 
-#define PANEL_KERNEL(name, quant_bytes)					\
+#define PANEL_KERNEL(name, type, ...)					\
+static const struct shape_u8 shape_##name = { __VA_ARGS__ };		\
+									\
 static void								\
-panel_##name(const void *w, size_t n_panels, size_t n_in,		\
+unpack_##name(const uint8_t *w, struct block_u8 *b)			\
+{									\
+	unpack_u8(shape_##name, w, b);					\
+}									\
+									\
+static void								\
+panel_##name##_many(const void *w, size_t n_panels, size_t n_in,	\
     const void *act, size_t act_stride, size_t n_cols, float *out,	\
     size_t out_stride)							\
 {									\
-	if (n_cols == 1)						\
-		one_column(sum_##name, quant_bytes, w, n_panels, n_in,	\
-		    act, out);						\
-	else								\
-		panel_##name##_many(w, n_panels, n_in, act, act_stride,	\
-		    n_cols, out, out_stride);				\
-}
-PANEL_KERNEL(q4_0, 256)
-PANEL_KERNEL(q8_0, 512)
+	panels_u8(shape_##name, unpack_##name, w, n_panels, n_in, act,	\
+	    act_stride, n_cols, out, out_stride);			\
+}									\
+									\
+static void								\
+panel_##name##_one(const void *w, size_t n_panels, size_t n_in,		\
+    const void *act, float *out)					\
+{									\
+	one_u8(shape_##name, w, n_panels, n_in, act, out);		\
+}									\
+BY_COLUMNS(panel_##name, type)
+PANEL_KERNEL(q4_0, TYPE_Q4_0, quad_q4, 8, rows_load_halves, 256, 0, 288)
+PANEL_KERNEL(q4_1, TYPE_Q4_1, quad_q4, 0, rows_load_halves, 256, 288, 320)
+PANEL_KERNEL(q5_0, TYPE_Q5_0, quad_q5, 16, rows_load_halves, 320, 0, 352)
+PANEL_KERNEL(q5_1, TYPE_Q5_1, quad_q5, 0, rows_load_halves, 320, 352, 384)
+PANEL_KERNEL(mxfp4, TYPE_MXFP4, quad_mxfp4, 12, rows_load_e8m0, 256, 0, 272)
+PANEL_KERNEL(iq4_nl, TYPE_IQ4_NL, quad_iq4_nl, 128, rows_load_halves, 256, 0,
+    288)
+PANEL_KERNEL(q8_0, TYPE_Q8_0, quad_q8_0, 128, rows_load_halves, 512, 0, 544)
 #undef PANEL_KERNEL
-
-MANY_COLUMNS(panel_q4_0, TYPE_Q4_0)
-MANY_COLUMNS(panel_q4_1, TYPE_Q4_1)
-MANY_COLUMNS(panel_q5_0, TYPE_Q5_0)
-MANY_COLUMNS(panel_q5_1, TYPE_Q5_1)
-MANY_COLUMNS(panel_mxfp4, TYPE_MXFP4)
-MANY_COLUMNS(panel_q8_0, TYPE_Q8_0)
 
 static void
 overlay_panel_q8(struct kern_table *t)
 {
-	t->panel[TYPE_Q4_0] = panel_q4_0_dense;
-	t->panel[TYPE_Q4_1] = panel_q4_1_dense;
-	t->panel[TYPE_Q5_0] = panel_q5_0_dense;
-	t->panel[TYPE_Q5_1] = panel_q5_1_dense;
-	t->panel[TYPE_MXFP4] = panel_mxfp4_dense;
-	t->panel[TYPE_Q8_0] = panel_q8_0_dense;
-	t->no_q16 = true;
+	t->panel[TYPE_Q4_0] = panel_q4_0;
+	t->panel[TYPE_Q4_1] = panel_q4_1;
+	t->panel[TYPE_Q5_0] = panel_q5_0;
+	t->panel[TYPE_Q5_1] = panel_q5_1;
+	t->panel[TYPE_MXFP4] = panel_mxfp4;
+	t->panel[TYPE_IQ4_NL] = panel_iq4_nl;
+	t->panel[TYPE_Q8_0] = panel_q8_0;
+	t->no_q16 = t->no_sm = true;
 }

@@ -11,6 +11,7 @@
 
 #define TILE_COLS ROWS_TILE_COLS
 
+#include "kernels/ref/ref.h"
 #include "kernels/x86/panel_avx2.h"
 
 /*
@@ -129,31 +130,42 @@ dense_columns(kern_panel_fn panel, size_t panel_bytes, const char *w,
 	}
 }
 
-/* name##_dense: panel kernel `name`, by dense_columns() where it helps. */
-#define MANY_COLUMNS(name, type)					\
+/* The panel kernel `name` of name##_one, for one column, and name##_many. */
+#define BY_COLUMNS(name, type)						\
 static void								\
-name##_dense(const void *w, size_t n_panels, size_t n_in,		\
-    const void *act, size_t act_stride, size_t n_cols, float *out,	\
-    size_t out_stride)							\
+name(const void *w, size_t n_panels, size_t n_in, const void *act,	\
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride)	\
 {									\
-	if (n_cols <= 16)						\
-		name(w, n_panels, n_in, act, act_stride, n_cols, out,	\
-		    out_stride);					\
+	if (n_cols == 1)						\
+		name##_one(w, n_panels, n_in, act, out);		\
+	else if (n_cols <= FEW_COLS)					\
+		name##_many(w, n_panels, n_in, act, act_stride, n_cols,	\
+		    out, out_stride);					\
 	else								\
-		dense_columns(name, pack_panel_bytes(type, n_in), w,	\
-		    n_panels, n_in, act, act_stride, n_cols, out,	\
+		dense_columns(name##_many, pack_panel_bytes(type, n_in), \
+		    w, n_panels, n_in, act, act_stride, n_cols, out,	\
 		    out_stride);					\
 }
 
-/* Nibbles of a quad: the low ones to `low`, the high ones to `high`. */
-ALWAYS_INLINE void
-rows_split(const uint8_t *p, uint8_t *low, uint8_t *high)
+/* Signed bytes become unsigned, 128 more than they are. */
+ALWAYS_INLINE rows_i
+rows_unsigned(rows_i v)
 {
-	const rows_i mask = rows_set_bytes(15);
-	rows_i v = rows_load(p);
+	return rows_xor(v, rows_set_bytes(INT8_MIN));
+}
 
-	rows_store(low, rows_and(v, mask));
-	rows_store(high, rows_and(rows_shift_right(v, 4), mask));
+/* 16 scales of MXFP4. */
+ALWAYS_INLINE rows_f
+rows_load_e8m0(const void *p)
+{
+	return rows_join_f(scales_e8m0(p), scales_e8m0((const uint8_t *)p + 8));
+}
+
+/* The values of IQ4_NL and IQ4_XS, for rows_shuffle. */
+ALWAYS_INLINE rows_i
+iq4_values_unsigned(void)
+{
+	return rows_unsigned(rows_set_quarters(load_16(ref_iq4_values)));
 }
 
 #endif

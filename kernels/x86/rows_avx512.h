@@ -111,6 +111,13 @@ rows_shift_left(rows_i v, int n)
 	return _mm512_slli_epi16(v, (unsigned)n);
 }
 
+/* 16 words, each in the low half of its row's. */
+ROWS_OP rows_i
+rows_load_words(const void *p)
+{
+	return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+}
+
 /* With sign. */
 ROWS_OP rows_i
 rows_shift_signed(rows_i v, int n)
@@ -194,6 +201,13 @@ ROWS_OP rows_f
 rows_add_f(rows_f a, rows_f b)
 {
 	return _mm512_add_ps(a, b);
+}
+
+/* The first 8 rows and the others. */
+ROWS_OP rows_f
+rows_join_f(__m256 lo, __m256 hi)
+{
+	return _mm512_insertf32x8(_mm512_castps256_ps512(lo), hi, 1);
 }
 
 /* 16 bfloat16. */

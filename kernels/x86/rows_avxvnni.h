@@ -121,6 +121,15 @@ rows_shift_left(rows_i v, int n)
 }
 
 ROWS_OP rows_i
+rows_load_words(const void *p)
+{
+	const __m128i *from = p;
+
+	return (rows_i){ _mm256_cvtepu16_epi32(_mm_loadu_si128(from)),
+	    _mm256_cvtepu16_epi32(_mm_loadu_si128(from + 1)) };
+}
+
+ROWS_OP rows_i
 rows_shift_signed(rows_i v, int n)
 {
 	return (rows_i)EACH_HALF_N(_mm256_srai_epi16, v, n);
@@ -203,6 +212,12 @@ rows_store_f(float *p, rows_f v)
 {
 	_mm256_storeu_ps(p, v.lo);
 	_mm256_storeu_ps(p + 8, v.hi);
+}
+
+ROWS_OP rows_f
+rows_join_f(__m256 lo, __m256 hi)
+{
+	return (rows_f){ lo, hi };
 }
 
 ROWS_OP rows_f

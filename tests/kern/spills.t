@@ -30,10 +30,14 @@ ALLOWED = {
                      # a constant of the scores, once for 8 of them
                      "attend_q8_0": 1, "attend_f16": 1},
     # 12 registers of sums leave 4 for the rest: floats of a block's end, once for 32 elements of 6 columns ...
-    "libkern_avxvnni": {"panel_q8_0_many": 16, "panel_q4_0_many": 12, "panel_q4_1": 8, "panel_q5_0": 18,
-                        "panel_q5_1": 14, "panel_mxfp4": 12, "panel_q4_0": 1, "panel_q8_0": 1,
-                        # ... and sums of the block, beside those of a sub-block
-                        "panel_q6_k": 18, "panel_q4_k_many": 51, "panel_q5_k": 55, "panel_q4_k_one": 34},
+    "libkern_avxvnni": {"panel_q8_0_many": 16, "panel_q4_0_many": 12, "panel_q4_1_many": 8, "panel_q5_0_many": 18,
+                        "panel_q5_1_many": 12, "panel_mxfp4_many": 12, "panel_iq4_nl_many": 12,
+                        # ... and sums of the block, beside those of a sub-block ...
+                        "panel_q2_k_many": 9, "panel_q3_k_many": 12, "panel_q4_k_many": 13, "panel_q5_k_many": 13,
+                        "panel_q6_k_many": 12, "panel_iq4_xs_many": 12,
+                        # ... and, with one column, constants that pick and test bits, and bytes of four sub-blocks
+                        "panel_mxfp4": 2, "panel_q5_0": 14, "panel_q5_1": 14, "panel_q2_k": 3, "panel_q3_k": 26,
+                        "panel_q5_k": 18, "panel_q6_k": 27},
     # 31 of 32 registers are in use; what the compiler keeps there is one more
     "libkern_neon": {"panel_q3_k": 2, "panel_q6_k": 2, "attend_q8_0": 2, "attend_f16": 2},
 }
@@ -76,7 +80,7 @@ def functions(listing):
             if code:
                 yield name, code
             name, code = m[1], []
-        m = re.match(r"\s*([0-9a-f]+):\s+(\S+)\s*(.*)$", line)
+        m = re.match(r"\s*([0-9a-f]+):\s+(?:\{vex\} )?(\S+)\s*(.*)$", line)
         if m:
             code.append((int(m[1], 16), m[2], m[3]))
     if code:
