@@ -64,6 +64,41 @@ store_32(void *p, __m256i v)
 	_mm256_store_si256((__m256i *)p, v);
 }
 
+/*
+ * Operations with constants of which a loop has more than registers: operands
+ * in memory.  Left to itself the compiler would keep them all, in the frame.
+ */
+struct bytes_32 {
+	_Alignas(32) uint8_t	 byte[32];
+};
+
+#define EACH_LANE(...)	{ { __VA_ARGS__, __VA_ARGS__ } }
+#define IN_DWORDS(a, b, c, d)						\
+	(a), (b), (c), (d), (a), (b), (c), (d),				\
+	(a), (b), (c), (d), (a), (b), (c), (d)
+
+ALWAYS_INLINE __m256i
+and_constant(__m256i v, const struct bytes_32 *c)
+{
+	__asm__("vpand %1, %0, %0" : "+x" (v) : "m" (*c));
+	return v;
+}
+
+ALWAYS_INLINE __m256i
+min_constant(__m256i v, const struct bytes_32 *c)
+{
+	__asm__("vpminub %1, %0, %0" : "+x" (v) : "m" (*c));
+	return v;
+}
+
+/* The bytes of v that c picks. */
+ALWAYS_INLINE __m256i
+pick_constant(__m256i v, const struct bytes_32 *c)
+{
+	__asm__("vpshufb %1, %0, %0" : "+x" (v) : "m" (*c));
+	return v;
+}
+
 /* p.  What is worked on through it is in memory for good reason, not for want
  * of registers, which is what the compiler uses fixed places of the frame
  * for: so the two can be told apart in its code. */
@@ -82,17 +117,18 @@ store_scales(const void *p, float *out)
 	_mm256_store_ps(out + 8, load_f16((const uint16_t *)p + 8));
 }
 
-/* 2^(e - 128) of 8 exponents: see e8m0_half_to_f32. */
+/* 2^(e - 128) of 8 exponents, see e8m0_half_to_f32: e - 1 as an exponent; the
+ * two that have none, 0x400000 and 0x200000, are more than it gives them. */
 ALWAYS_INLINE __m256
 scales_e8m0(const uint8_t *p)
 {
 	__m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
-	__m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e,
-	    _mm256_set1_epi32(1)), 23);
-	__m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+	__m256i half = _mm256_slli_epi32(e, 22);
+	__m256i normal = _mm256_sub_epi32(_mm256_add_epi32(half, half),
+	    _mm256_set1_epi32(0x00800000));
 
-	return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, small,
-	    _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+	return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_max_epi32(normal,
+	    half), _mm256_set1_epi32(0x00200000)));
 }
 
 ALWAYS_INLINE void

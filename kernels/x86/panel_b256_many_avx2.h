@@ -36,19 +36,30 @@
 	    _mm256_mullo_epi16(broadcast_32(a##i->pair[sub]),		\
 	    _mm256_set1_epi16((int16_t)-s.offset))
 
+/*
+ * Sums of 32 bits: with 4 columns all are in memory, with 3 all but two in
+ * registers.
+ */
+#define SUM(i)	(*((i) < (n == 4 ? 0 : 4) ? &held[i] : &sum[i]))
+
+/* One by one: of a loop the compiler would make a call. */
+#define CLEAR(i)							\
+	SUM(2 * i) = SUM(2 * i + 1) = _mm256_setzero_si256()
+
 /* Scale the 16-bit sums and add them to those of 32 bits. */
 #define WIDEN(i) do {							\
-	sum[2 * i] = _mm256_add_epi32(sum[2 * i],			\
+	SUM(2 * i) = _mm256_add_epi32(SUM(2 * i),			\
 	    _mm256_madd_epi16(lo##i, s0));				\
-	sum[2 * i + 1] = _mm256_add_epi32(sum[2 * i + 1],		\
+	SUM(2 * i + 1) = _mm256_add_epi32(SUM(2 * i + 1),		\
 	    _mm256_madd_epi16(hi##i, s1));				\
 } while (0)
 
-/* The chains of one block: sum[2 * column + half of the rows]. */
+/* The chains of one block: SUM(2 * column + half of the rows). */
 ALWAYS_INLINE void
 chains_many(const int n, const struct shape_b256 s, const struct block_b256 *b,
     const uint8_t *next, const struct act_q8k *a0, const struct act_q8k *a1,
-    const struct act_q8k *a2, const struct act_q8k *a3, __m256i *sum)
+    const struct act_q8k *a2, const struct act_q8k *a3, __m256i *held,
+    __m256i *sum)
 {
 	const size_t share = s.block_bytes * s.chain_units / 64;
 	size_t quad, sub;
@@ -90,9 +101,9 @@ chains_many(const int n, const struct shape_b256 s, const struct block_b256 *b,
 }
 
 #define FINISH(i) do {							\
-	finish_b256(s, &b->scales, 0, a##i, sum[2 * i],		\
+	finish_b256(s, &b->scales, 0, a##i, SUM(2 * i),	\
 	    out + i * out_stride);					\
-	finish_b256(s, &b->scales, 8, a##i, sum[2 * i + 1],		\
+	finish_b256(s, &b->scales, 8, a##i, SUM(2 * i + 1),	\
 	    out + i * out_stride + 8);					\
 } while (0)
 
@@ -106,12 +117,19 @@ tile_many(const int n, const struct shape_b256 s, const struct block_b256 *b,
 	const struct act_q8k *a1 = (const void *)(act + act_stride);
 	const struct act_q8k *a2 = (const void *)(act + 2 * act_stride);
 	const struct act_q8k *a3 = (const void *)(act + 3 * act_stride);
-	__m256i sum[2 * TILE_COLS];
+	__m256i held[2 * TILE_COLS], sums[2 * TILE_COLS];
+	__m256i *sum = not_in_frame(sums);
 	size_t i;
 
 	for (i = 0; i < n_blocks; i++, b++) {
-		memset(sum, 0, sizeof(sum));
-		chains_many(n, s, b, next, a0, a1, a2, a3, sum);
+		CLEAR(0);
+		if (n > 1)
+			CLEAR(1);
+		if (n > 2)
+			CLEAR(2);
+		if (n > 3)
+			CLEAR(3);
+		chains_many(n, s, b, next, a0, a1, a2, a3, held, sum);
 		next += s.block_bytes;
 		FINISH(0);
 		if (n > 1)
@@ -130,6 +148,8 @@ tile_many(const int n, const struct shape_b256 s, const struct block_b256 *b,
 #undef QUAD_COLUMN
 #undef QUAD
 #undef START
+#undef SUM
+#undef CLEAR
 #undef WIDEN
 #undef FINISH
 

@@ -10,33 +10,61 @@
 
 #include "kernels/x86/panel_b32_avx2.h"
 
-/* Low nibbles are quads 0 to 3, high ones 4 to 7. */
+/* Low nibbles are quads 0 to 3, high ones 4 to 7; other bits are above. */
 ALWAYS_INLINE __m256i
-nibbles(const uint8_t *w, size_t u, size_t at)
+load_nibble(const uint8_t *w, size_t u, size_t at)
 {
 	__m256i v = load_32(w + 64 * (u % 4) + at);
 
-	if (u >= 4)
-		v = _mm256_srli_epi16(v, 4);
-	return _mm256_and_si256(v, _mm256_set1_epi8(15));
+	return u < 4 ? v : _mm256_srli_epi16(v, 4);
+}
+
+ALWAYS_INLINE __m256i
+nibbles(const uint8_t *w, size_t u, size_t at)
+{
+	return _mm256_and_si256(load_nibble(w, u, at), _mm256_set1_epi8(15));
+}
+
+/* Byte i of every dword, four times each. */
+#define OF_DWORDS(i)							\
+	(i), (i), (i), (i), 4 + (i), 4 + (i), 4 + (i), 4 + (i),		\
+	8 + (i), 8 + (i), 8 + (i), 8 + (i),				\
+	12 + (i), 12 + (i), 12 + (i), 12 + (i)
+
+static const struct bytes_32 byte_of_dwords[4] = {
+	EACH_LANE(OF_DWORDS(0)), EACH_LANE(OF_DWORDS(1)),
+	EACH_LANE(OF_DWORDS(2)), EACH_LANE(OF_DWORDS(3))
+};
+
+/* As nibbles, where there is no register for the mask. */
+ALWAYS_INLINE __m256i
+nibbles_masked(const uint8_t *w, size_t u, size_t at)
+{
+	static const struct bytes_32 low4 =
+	    EACH_LANE(IN_DWORDS(15, 15, 15, 15));
+
+	return and_constant(load_nibble(w, u, at), &low4);
 }
 
 /* Bit i of a row's dword is bit 4 of its element i. */
 ALWAYS_INLINE __m256i
 quants_5(const uint8_t *w, size_t u, size_t at)
 {
-	const char b = (char)(u / 2);	/* of the dword */
-	__m256i v = load_32(w + 256 + at), bits;
+	static const struct bytes_32 bit =
+	    EACH_LANE(IN_DWORDS(0x10, 0x20, 0x40, 0x80));
+	static const struct bytes_32 bit_4 =
+	    EACH_LANE(IN_DWORDS(16, 16, 16, 16));
+	__m256i v = load_32(w + 256 + at);
 
-	/* the 4 bits high in each byte of the row, then one of them in each */
-	if (u % 2 == 0)
+	/* the 4 bits high in each byte of the row, then one of them in each;
+	 * for keeping the shifted ones, too, registers are wanting */
+	if (u % 2 == 0) {
+		__asm__("" : "+x" (v) : "i" (u));
 		v = _mm256_slli_epi16(v, 4);
-	v = _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(_mm_setr_epi8(
-	    b, b, b, b, 4 + b, 4 + b, 4 + b, 4 + b, 8 + b, 8 + b, 8 + b, 8 + b,
-	    12 + b, 12 + b, 12 + b, 12 + b)));
-	bits = _mm256_and_si256(v, _mm256_set1_epi32((int32_t)0x80402010));
-	return _mm256_or_si256(nibbles(w, u, at), _mm256_min_epu8(bits,
-	    _mm256_set1_epi8(16)));
+	}
+	v = pick_constant(v, &byte_of_dwords[u / 2]);
+	v = min_constant(and_constant(v, &bit), &bit_4);
+	return _mm256_or_si256(nibbles_masked(w, u, at), v);
 }
 
 /* Values are 12 more than they are. */
@@ -45,7 +73,7 @@ values_mxfp4(const uint8_t *w, size_t u, size_t at)
 {
 	return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_setr_epi8(
 	    12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0)),
-	    nibbles(w, u, at));
+	    nibbles_masked(w, u, at));
 }
 
 /* Bytes with a sign to words: every quad is two pairs. */

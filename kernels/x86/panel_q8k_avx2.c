@@ -150,6 +150,8 @@ chain_q5_k(size_t span, size_t i)
 ALWAYS_INLINE __m256i
 unit_q5_k(const uint8_t *w, size_t span, size_t i, size_t k, size_t at)
 {
+	static const struct bytes_32 bit_4 =
+	    EACH_LANE(IN_DWORDS(16, 16, 16, 16));
 	const uint8_t *p = w + 256 * span + 64 * k + at;
 	__m256i high = load_32(p + 2048);
 
@@ -159,7 +161,7 @@ unit_q5_k(const uint8_t *w, size_t span, size_t i, size_t k, size_t at)
 	else if (i > 4)
 		high = _mm256_srli_epi16(high, i > 4 ? (int)i - 4 : 0);
 	return _mm256_or_si256(i % 2 == 0 ? low_nibbles(p) : high_nibbles(p),
-	    _mm256_and_si256(high, _mm256_set1_epi8(16)));
+	    and_constant(high, &bit_4));
 }
 
 /* A span has half of each of 4 sub-blocks, a quarter of half of the block.
