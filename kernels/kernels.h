@@ -31,7 +31,8 @@
 struct act_q8 {			/* 32 values */
 	float	 d;		/* x = d * q */
 	int32_t	 sum;		/* of q */
-	int16_t	 pair[2];	/* sums of q[i] with i % 4 in 0..1, in 2..3 */
+	int16_t	 start[2];	/* -8 times the sums of q[i] with i % 4 in
+				 * 0..1 and in 2..3 */
 	float	 dsum;		/* d * sum */
 	int8_t	 q[32];
 };
@@ -40,7 +41,7 @@ struct act_q8k {		/* 256 values */
 	float	 d;
 	int16_t	 sum[16];	/* of q, per 16 */
 	int16_t	 sum32[8];	/* per 32 */
-	int16_t	 pair[16][2];	/* as in act_q8, per 16 */
+	int16_t	 pair[16][2];	/* sums of q[i] per 16, i % 4 as above */
 	int8_t	 q[256];
 };
 

@@ -92,8 +92,8 @@ quantize_q8(const float *x, struct act_q8 *out, size_t n)
 		out->d = quantize(x, out->q, 32);
 		out->sum = sum_16(out->q) + sum_16(out->q + 16);
 		out->dsum = out->d * (float)out->sum;
-		store_pair(vadd_s16(pairs_16(out->q), pairs_16(out->q + 16)),
-		    out->pair);
+		store_pair(vmul_n_s16(vadd_s16(pairs_16(out->q),
+		    pairs_16(out->q + 16)), -8), out->start);
 	}
 }
 

@@ -48,14 +48,15 @@ sum_of(const int8_t *q, int n)
 	return sum;
 }
 
+/* The sums of q[i] with i % 4 in 0..1 and in 2..3, so many times. */
 static void
-pairs_of(const int8_t *q, int n, int16_t *pair)
+pairs_of(const int8_t *q, int n, int times, int16_t *pair)
 {
 	int i;
 
 	pair[0] = pair[1] = 0;
 	for (i = 0; i < n; i++)
-		pair[i / 2 % 2] = (int16_t)(pair[i / 2 % 2] + q[i]);
+		pair[i / 2 % 2] = (int16_t)(pair[i / 2 % 2] + times * q[i]);
 }
 
 static void
@@ -64,7 +65,7 @@ quantize_q8(const float *x, struct act_q8 *out, size_t n)
 	for (; n > 0; n -= 32) {
 		out->d = quantize(x, out->q, 32);
 		out->sum = sum_of(out->q, 32);
-		pairs_of(out->q, 32, out->pair);
+		pairs_of(out->q, 32, -8, out->start);
 		out->dsum = out->d * (float)out->sum;
 		x += 32;
 		out++;
@@ -99,7 +100,7 @@ quantize_q8k(const float *x, struct act_q8k *out, size_t n)
 		for (s = 0; s < 8; s++)
 			out->sum32[s] = (int16_t)sum_of(out->q + 32 * s, 32);
 		for (s = 0; s < 16; s++)
-			pairs_of(out->q + 16 * s, 16, out->pair[s]);
+			pairs_of(out->q + 16 * s, 16, 1, out->pair[s]);
 		x += 256;
 		out++;
 	}

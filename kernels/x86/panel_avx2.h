@@ -192,6 +192,14 @@ ahead_of(const uint8_t *w)
 	return (struct ahead){ p, p };
 }
 
+/* The lines that n more bytes begin. */
+ALWAYS_INLINE void
+ahead_bytes(struct ahead *a, size_t n)
+{
+	for (a->end += n; a->at < a->end; a->at += 64)
+		_mm_prefetch(a->at, _MM_HINT_T1);
+}
+
 /* n is a constant. */
 ALWAYS_INLINE void
 ahead_lines(struct ahead *a, const size_t n)

@@ -156,14 +156,15 @@ chain_few(const int n, const struct shape_b256 s, size_t span, size_t i,
 	struct tile t;
 	__m256i s0, s1;
 
-	tile_start(n, s.offset, &t, act + offsetof(struct act_q8k, pair) +
-	    4 * chain, act_stride);
+	if (s.offset != 0)
+		tile_start(n, -s.offset, &t, act +
+		    offsetof(struct act_q8k, pair) + 4 * chain, act_stride);
 #define UNIT(k) do {							\
 	__m256i w0 = s.unit(w, span, i, (k), 0);			\
 	__m256i w1 = s.unit(w, span, i, (k), 32);			\
 									\
-	tile_unit(n, PACKED, false, &t, w0, w1, NULL, x + 4 * (k),	\
-	    act_stride);						\
+	tile_unit(n, PACKED, false, (k) == 0 && s.offset == 0, &t, w0,	\
+	    w1, NULL, x + 4 * (k), act_stride);				\
 } while (0)
 	EACH_UNIT(s, UNIT);
 #undef UNIT

@@ -14,8 +14,13 @@
 #define QUAD_COLUMN(a, lo, hi) do {					\
 	__m256i x = broadcast_32((a)->q + 4 * k);			\
 									\
-	lo = mac_u8(lo, w0, x);						\
-	hi = mac_u8(hi, w1, x);						\
+	if (k == quad && s.offset == 0) { /* nothing else starts it */	\
+		lo = _mm256_maddubs_epi16(w0, x);			\
+		hi = _mm256_maddubs_epi16(w1, x);			\
+	} else {							\
+		lo = mac_u8(lo, w0, x);					\
+		hi = mac_u8(hi, w1, x);					\
+	}								\
 } while (0)
 
 #define QUAD(step) do {							\

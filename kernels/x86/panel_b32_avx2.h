@@ -19,7 +19,7 @@ struct shape_b32 {
 	size_t	 scales_at;	/* in it: 16 halves, then 16 mins if any */
 	bool	 e8m0;		/* scales are exponents of 8 bits instead */
 	bool	 has_min;	/* x = d q + m */
-	int	 offset;	/* subtracted from the quants */
+	int	 offset;	/* subtracted from the quants; 0, 8 or 16 */
 	bool	 add_back;	/* only to keep sums small: undone after */
 	bool	 words;		/* units of words; activations are act_q16 */
 	/* 8 rows of unit u of the block column at w; at: 0 or, for rows 8 to
@@ -93,12 +93,13 @@ tile_finish_b32(const int n, const enum source from,
 #undef COLUMN
 }
 
-/* n columns (a constant, 1..4) times n_blocks block columns, asking for the
- * weights at next meanwhile. */
+/* n columns (a constant, 1..4) times n_blocks block columns.  If they are not
+ * the only ones, each asks for `share` bytes of later weights. */
 ALWAYS_INLINE void
 tile_b32(const int n, const enum source from, const struct shape_b32 s,
     const uint8_t *w, uint8_t *to, size_t n_blocks, const char *act,
-    size_t act_stride, float *out, size_t out_stride)
+    size_t act_stride, float *out, size_t out_stride,
+    struct ahead *ahead, size_t share)
 {
 	struct tile t;
 
@@ -108,11 +109,14 @@ tile_b32(const int n, const enum source from, const struct shape_b32 s,
 
 		if (from == UNPACKED)
 			prefetch_columns(act, act_stride, n);
-		else
+		if (from == PACKED)
 			prefetch_ahead(w, s.block_bytes);
-		tile_start(n, s.offset, &t, act +
-		    offsetof(struct act_q8, pair), act_stride);
-#define UNIT(u) tile_unit(n, from, s.words, &t,				\
+		else
+			ahead_bytes(ahead, share);
+		if (s.offset != 0)
+			tile_start(n, s.offset / 8, &t, act +
+			    offsetof(struct act_q8, start), act_stride);
+#define UNIT(u) tile_unit(n, from, s.words, (u) == 0 && s.offset == 0, &t, \
 		    from == UNPACKED ? load_32(to + 64 * (u)) :		\
 		    s.unit(w, u, 0),					\
 		    from == UNPACKED ? load_32(to + 64 * (u) + 32) :	\

@@ -67,12 +67,12 @@ quants_5(const uint8_t *w, size_t u, size_t at)
 	return _mm256_or_si256(nibbles_masked(w, u, at), v);
 }
 
-/* Values are 12 more than they are. */
+/* Values are 16 more than they are. */
 ALWAYS_INLINE __m256i
 values_mxfp4(const uint8_t *w, size_t u, size_t at)
 {
 	return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_setr_epi8(
-	    12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0)),
+	    16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4)),
 	    nibbles_masked(w, u, at));
 }
 
@@ -108,7 +108,7 @@ PANEL_KERNEL(q5_0, .block_bytes = 352, .scales_at = 320, .offset = 16,
 PANEL_KERNEL(q5_1, .block_bytes = 384, .scales_at = 320, .offset = 16,
     .add_back = true, .has_min = true, .unit = quants_5)
 PANEL_KERNEL(mxfp4, .block_bytes = 272, .scales_at = 256, .e8m0 = true,
-    .offset = 12, .unit = values_mxfp4)
+    .offset = 16, .unit = values_mxfp4)
 PANEL_KERNEL(q8_0_many, .block_bytes = 544, .scales_at = 512, .words = true,
     .unit = pairs_q8_0)
 #undef PANEL_KERNEL

@@ -23,7 +23,7 @@ struct block_u8 {
 struct shape_u8 {
 	/* quants 4 k .. 4 k + 3 of every row, as unsigned bytes */
 	rows_i	 (*quad)(const uint8_t *w, size_t k);
-	int	 offset;	/* subtracted from the quants */
+	int	 offset;	/* subtracted from the quants, eights */
 	rows_f	 (*scale)(const void *p);
 	size_t	 d_at, m_at;	/* where scales are; m_at: 0, or minimums */
 	size_t	 block_bytes;	/* of a block column */
@@ -32,8 +32,8 @@ struct shape_u8 {
 #define START(i, base, step, times, k) do {				\
 	sum##i = rows_zero();						\
 	if (s.offset != 0)						\
-		ROWS_MAC_I16(sum##i, minus_offset, base, step, times,	\
-		    offsetof(struct act_q8, pair));			\
+		ROWS_MAC_I16(sum##i, eights, base, step, times,		\
+		    offsetof(struct act_q8, start));			\
 } while (0)
 
 #define QUAD_COLUMN(i, base, step, times, k)				\
@@ -68,7 +68,7 @@ tile_u8(const int n, const struct shape_u8 s, const struct block_u8 *b,
     size_t n_blocks, const uint8_t *next, const char *act, size_t act_stride,
     float *out, size_t out_stride)
 {
-	const rows_i minus_offset = rows_set_words((int16_t)-s.offset);
+	const rows_i eights = rows_set_words((int16_t)(s.offset / 8));
 	struct columns c = columns_at(act, act_stride);
 	rows_f EACH_COLUMN(acc);
 	size_t i;
@@ -128,12 +128,12 @@ quad_q5(const uint8_t *w, size_t k)
 	return rows_or(quad_q4(w, k), rows_and(is_set, rows_set_bytes(16)));
 }
 
-/* Values are 12 more than they are. */
+/* Values are 16 more than they are. */
 ALWAYS_INLINE rows_i
 quad_mxfp4(const uint8_t *w, size_t k)
 {
 	const rows_i values = rows_set_quarters(_mm_setr_epi8(
-	    12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+	    16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4));
 
 	return rows_shuffle(values, quad_q4(w, k));
 }
@@ -174,8 +174,8 @@ sum_u8(const struct shape_u8 s, const uint8_t *w, const struct act_q8 *a)
 	rows_i low = rows_zero(), high = rows_zero();
 
 	if (s.offset != 0)
-		low = rows_mac_i16(low, rows_set_words((int16_t)-s.offset),
-		    a->pair);
+		low = rows_mac_i16(low, rows_set_words((int16_t)(s.offset / 8)),
+		    a->start);
 #define QUADS(k) do {							\
 	low = rows_mac_u8(low, s.quad(w, (k)), a->q + 4 * (k));		\
 	high = rows_mac_u8(high, s.quad(w, (k) + 4), a->q + 16 + 4 * (k)); \
@@ -237,7 +237,7 @@ PANEL_KERNEL(q4_0, TYPE_Q4_0, quad_q4, 8, rows_load_halves, 256, 0, 288)
 PANEL_KERNEL(q4_1, TYPE_Q4_1, quad_q4, 0, rows_load_halves, 256, 288, 320)
 PANEL_KERNEL(q5_0, TYPE_Q5_0, quad_q5, 16, rows_load_halves, 320, 0, 352)
 PANEL_KERNEL(q5_1, TYPE_Q5_1, quad_q5, 0, rows_load_halves, 320, 352, 384)
-PANEL_KERNEL(mxfp4, TYPE_MXFP4, quad_mxfp4, 12, rows_load_e8m0, 256, 0, 272)
+PANEL_KERNEL(mxfp4, TYPE_MXFP4, quad_mxfp4, 16, rows_load_e8m0, 256, 0, 272)
 PANEL_KERNEL(iq4_nl, TYPE_IQ4_NL, quad_iq4_nl, 128, rows_load_halves, 256, 0,
     288)
 PANEL_KERNEL(q8_0, TYPE_Q8_0, quad_q8_0, 128, rows_load_halves, 512, 0, 544)

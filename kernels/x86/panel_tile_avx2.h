@@ -37,11 +37,20 @@ struct tile {
 		DO(3);							\
 } while (0)
 
-/* Add one unit's products with the activations at x, stride apart. */
+ALWAYS_INLINE __m256i
+tile_mac(const bool words, const bool first, __m256i acc, __m256i w, __m256i a)
+{
+	if (words)
+		return first ? _mm256_madd_epi16(w, a) : mac_i16(acc, w, a);
+	return first ? _mm256_maddubs_epi16(w, a) : mac_u8(acc, w, a);
+}
+
+/* Add one unit's products with the activations at x, stride apart; or, as the
+ * first of sums that nothing else starts, set them to it. */
 ALWAYS_INLINE void
 tile_unit(const int n, const enum source from, const bool words,
-    struct tile *t, __m256i w0, __m256i w1, uint8_t *to, const char *x,
-    size_t stride)
+    const bool first, struct tile *t, __m256i w0, __m256i w1, uint8_t *to,
+    const char *x, size_t stride)
 {
 	if (from == UNPACKING) {
 		store_32(to, w0);
@@ -50,27 +59,27 @@ tile_unit(const int n, const enum source from, const bool words,
 #define COLUMN(i) do {							\
 	__m256i a = broadcast_32(x + (i) * stride);			\
 									\
-	t->lo##i = words ? mac_i16(t->lo##i, w0, a) :			\
-	    mac_u8(t->lo##i, w0, a);					\
-	t->hi##i = words ? mac_i16(t->hi##i, w1, a) :			\
-	    mac_u8(t->hi##i, w1, a);					\
+	t->lo##i = tile_mac(words, first, t->lo##i, w0, a);		\
+	t->hi##i = tile_mac(words, first, t->hi##i, w1, a);		\
 } while (0)
 	EACH_COLUMN(n, COLUMN);
 #undef COLUMN
 }
 
 /*
- * Start the sums of quants from which offset is yet to be subtracted; pair
- * points to the sums of the activations that a lane will see.
+ * Start the sums of quants from which an offset is yet to be subtracted: so
+ * many times what the activations that a lane will see have at `start`.
  */
 ALWAYS_INLINE void
-tile_start(const int n, const int offset, struct tile *t, const char *pair,
+tile_start(const int n, const int times, struct tile *t, const char *start,
     size_t stride)
 {
-#define COLUMN(i)							\
-	t->lo##i = t->hi##i = offset == 0 ? _mm256_setzero_si256() :	\
-	    _mm256_mullo_epi16(broadcast_32(pair + (i) * stride),	\
-	    _mm256_set1_epi16((int16_t)-offset))
+#define COLUMN(i) do {							\
+	__m256i v = broadcast_32(start + (i) * stride);			\
+									\
+	t->lo##i = t->hi##i = times == 1 ? v :				\
+	    _mm256_mullo_epi16(v, _mm256_set1_epi16((int16_t)times));	\
+} while (0)
 	EACH_COLUMN(n, COLUMN);
 #undef COLUMN
 }

@@ -18,12 +18,13 @@
 ALWAYS_INLINE void
 WALK(columns)(const size_t n_cols, const enum source from, const WALK_SHAPE s,
     const uint8_t *w, uint8_t *to, size_t n_blocks, const char *act,
-    size_t act_stride, float *out, size_t out_stride)
+    size_t act_stride, float *out, size_t out_stride, struct ahead *ahead,
+    size_t share)
 {
 #define CASE(n)								\
 	case n:								\
 		WALK(tile)(n, from, s, w, to, n_blocks, act,		\
-		    act_stride, out, out_stride);			\
+		    act_stride, out, out_stride, ahead, share);		\
 		break
 	switch (n_cols) {
 	CASE(4);
@@ -38,22 +39,28 @@ WALK(columns)(const size_t n_cols, const enum source from, const WALK_SHAPE s,
 #undef CASE
 }
 
-/* More than one tile of columns over a chunk of blocks. */
+/*
+ * More than one tile of columns over a chunk of blocks.  All ask for as much
+ * of the weights to come, since only so many lines can be under way.
+ */
 ALWAYS_INLINE void
 WALK(tiles)(const WALK_SHAPE s, const uint8_t *w, uint8_t *chunk,
     size_t n_blocks, const char *act, size_t act_stride, size_t n_cols,
     float *out, size_t out_stride)
 {
 	size_t n = tile_cols(n_cols, TILE_COLS);
+	size_t tiles = (n_cols + TILE_COLS - 1) / TILE_COLS;
+	size_t share = (s.block_bytes + tiles - 1) / tiles;
+	struct ahead ahead = ahead_of(w);
 
 	WALK(columns)(n, UNPACKING, s, w, chunk, n_blocks, act, act_stride,
-	    out, out_stride);
+	    out, out_stride, &ahead, share);
 	while ((n_cols -= n) > 0) {
 		act += n * act_stride;
 		out += n * out_stride;
 		n = tile_cols(n_cols, TILE_COLS);
 		WALK(columns)(n, UNPACKED, s, w, chunk, n_blocks, act,
-		    act_stride, out, out_stride);
+		    act_stride, out, out_stride, &ahead, share);
 	}
 }
 
@@ -91,7 +98,7 @@ WALK(panels)(const WALK_SHAPE s, const uint8_t *w, size_t n_panels,
 			clear_panel(out + j * PANEL_ROWS, out_stride, n_cols);
 		if (n_cols <= TILE_COLS)
 			WALK(columns)(n_cols, PACKED, s, w, chunk, n_blocks,
-			    act, act_stride, out, out_stride);
+			    act, act_stride, out, out_stride, NULL, 0);
 		else
 			WALK(group)(s, w, chunk, n_blocks * s.block_bytes,
 			    group, act, n_blocks, act_stride, n_cols, out,

@@ -136,7 +136,8 @@ quantize_q8(const float *x, struct act_q8 *out, size_t n)
 		_mm256_storeu_si256((__m256i *)out->q, q);
 		out->sum = sum_i32(sums_4(q));
 		out->dsum = out->d * (float)out->sum;
-		store_pair(add_halves(pairs_16(q)), out->pair);
+		store_pair(_mm_mullo_epi16(add_halves(pairs_16(q)),
+		    _mm_set1_epi16(-8)), out->start);
 	}
 }
 
