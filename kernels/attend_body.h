@@ -4,14 +4,18 @@
  * level's file includes this once, after defining
  *
  *	vf		a vector of VF_LANES floats; 16 is a multiple
+ *	VF_REGISTERS	how many there are
  *	VF_HERE		how functions are marked that are always inlined
- *	vf_set1 vf_load vf_store vf_add vf_mul vf_max vf_fma(a, b, c) = a b + c
+ *	vf_set1 vf_load vf_store vf_mul vf_max vf_fma(a, b, c) = a b + c
  *			loads and stores of any alignment; vf_max(a, b) is b
  *			when either is NaN
  *	vf_fma2(a, p0, p1, s0, s1)  *s0 += *a p0, *s1 += *a p1, and vf_fma3
  *	vf_exp2		2^x for x <= 0, and 0 below -126; NaN stays NaN
  *	vf_first		the first lane
- *	vf_largest vf_total	across the lanes, in a fixed order
+ *	vf_largest	across the lanes
+ *	vs		8 sums, for all levels, so that these give the same
+ *	vs_load vs_store vs_scale vs_total	the last in a fixed order
+ *	vs_add		a vf to a vs, 8 lanes after the other
  *	vf_load_f16 vf_load_i8	that many halves or bytes, as floats
  *
  * and gets attend_f16() and attend_q8_0().
@@ -26,8 +30,9 @@
  *
  * Few queries need no panels (attend_few.h).
  *
- * The pages of the next step are fetched while this one is computed, some lines
- * at a time, or the pages' first lines would be waited for.
+ * The pages of the next step are fetched while this one is computed, a line at
+ * a time where memory bounds it (few queries): many at once would fill the
+ * buffers through which lines come from the second cache, too.
  */
 
 #include <math.h>
@@ -47,8 +52,14 @@
 #define LINE		64
 #define FEW_MOST	8	/* queries that need no panels */
 #define FEW_DIMS	256	/* of a head, likewise */
+#if VF_REGISTERS >= 32
+#define FEW_TILE	8	/* queries */
+#define FEW_WIDTH	2	/* vectors, at most */
+#else
 #define FEW_TILE	4
-#define FEW_LANES	(3 * VF_LANES)
+#define FEW_WIDTH	3
+#endif
+#define FEW_LANES	(FEW_WIDTH * VF_LANES)
 #define RUN		32	/* rows with common scales */
 
 /* Of the last tile of queries nothing is left over that is much smaller. */
@@ -160,20 +171,20 @@ struct ahead {
 	const uint32_t	*pages;
 	size_t		 page, end;
 	size_t		 head_bytes, at;
-	size_t		 bytes_a_tile;
+	size_t		 bytes_a_call;
 };
 
 /* The step of pages behind this one, or the first of what comes next, over
- * n_tiles calls. */
+ * n_calls calls. */
 static void
 ahead_begin(struct ahead *h, const struct attend_tile *t, size_t step,
-    size_t head_bytes, size_t n_tiles)
+    size_t head_bytes, size_t n_calls)
 {
 	size_t page = (step + 1) * STEP_PAGES, n = t->n_pages;
 
 	*h = (struct ahead){ .t = t, .head = t->head, .pages = t->pages,
 	    .page = page, .head_bytes = head_bytes,
-	    .bytes_a_tile = (head_bytes / LINE * STEP_PAGES / n_tiles + 1) *
+	    .bytes_a_call = (head_bytes / LINE * STEP_PAGES / n_calls + 1) *
 	    LINE };
 	if (page >= n && t->next_head != NULL) {
 		h->head = t->next_head;
@@ -184,21 +195,30 @@ ahead_begin(struct ahead *h, const struct attend_tile *t, size_t step,
 	h->end = h->page + STEP_PAGES < n ? h->page + STEP_PAGES : n;
 }
 
-VF_HERE void
-ahead_some(struct ahead *h)
+/* Where bytes_a_call bytes to be fetched begin; NULL when there are none. */
+VF_HERE const uint8_t *
+ahead_take(struct ahead *h)
 {
-	const uint8_t *head;
-	size_t end = h->at + h->bytes_a_tile;
+	const uint8_t *p;
 
 	if (h->page >= h->end)
-		return;
-	head = h->head + h->pages[h->page] * h->t->page_bytes;
-	for (; h->at < end && h->at < h->head_bytes; h->at += LINE)
-		__builtin_prefetch(head + h->at, 0, 2);
+		return NULL;
+	p = h->head + h->pages[h->page] * h->t->page_bytes + h->at;
+	h->at += h->bytes_a_call;
 	if (h->at >= h->head_bytes) {
 		h->at = 0;
 		h->page++;
 	}
+	return p;
+}
+
+VF_HERE void
+ahead_some(struct ahead *h)
+{
+	const uint8_t *p = ahead_take(h);
+
+	for (size_t i = 0; p != NULL && i < h->bytes_a_call; i += LINE)
+		__builtin_prefetch(p + i, 0, 2);
 }
 
 /* ---- panels ---- */
@@ -256,7 +276,7 @@ struct attend_work {
 	size_t		 first;		/* query that sees any of the step */
 	size_t		 n_keys[ATTEND_QUERIES];	/* of the step */
 	float		 factor[ATTEND_QUERIES];	/* of acc */
-	float		 sum[ATTEND_QUERIES][VF_LANES];
+	float		 sum[ATTEND_QUERIES][8];
 	const float	*weights[ATTEND_QUERIES];	/* rows of scores */
 	_Alignas(LINE) float scores[ATTEND_QUERIES][STRIDE];
 	_Alignas(LINE) float panel[PANEL_K * BLOCK];
@@ -328,8 +348,8 @@ raise_max(struct attend_work *x, size_t i)
 	if (!(max > s->max))
 		return;
 	w = vf_exp2(vf_set1(s->max - max));
-	vf_store(x->sum[i], vf_mul(vf_load(x->sum[i]), w));
 	x->factor[i] = vf_first(w);
+	vs_store(x->sum[i], vs_scale(vs_load(x->sum[i]), x->factor[i]));
 	s->max = max;
 }
 
@@ -339,14 +359,15 @@ weigh(struct attend_work *x, size_t i)
 {
 	float max = x->t->sums[i].max, *score = x->scores[i];
 	vf above = vf_set1(max == -INFINITY ? 0 : -max);
-	vf scale = vf_set1(x->t->scale), sum = vf_load(x->sum[i]), w;
+	vf scale = vf_set1(x->t->scale), w;
+	vs sum = vs_load(x->sum[i]);
 
 	for (size_t j = 0; j < x->n_keys[i]; j += VF_LANES) {
 		w = vf_exp2(vf_fma(vf_load(score + j), scale, above));
 		vf_store(score + j, w);
-		sum = vf_add(sum, w);
+		sum = vs_add(sum, w);
 	}
-	vf_store(x->sum[i], sum);
+	vs_store(x->sum[i], sum);
 }
 
 /* Of tiles whose queries don't see the same keys, those that all see, then
@@ -411,7 +432,7 @@ attend_begin(struct attend_work *x, struct attend_tile *t)
 	x->first = 0;
 	for (size_t i = 0; i < t->n_queries; i++) {
 		t->sums[i] = (struct attend_sum){ -INFINITY, 0 };
-		vf_store(x->sum[i], vf_set1(0));
+		memset(x->sum[i], 0, sizeof(x->sum[i]));
 		x->weights[i] = x->scores[i];
 	}
 }
@@ -436,15 +457,15 @@ look_at_step(struct attend_work *x, size_t step)
 	}
 }
 
-/* About how many calls of ahead_some there will be. */
+/* How often something will be fetched in a step of whole pages. */
 static size_t
-products_of_step(const struct attend_tile *t)
+calls_of_step(const struct attend_tile *t)
 {
 	size_t dims = attend_dims(t->head_dim);
 
 	if (few_will_do(t))
-		return (STEP * t->head_dim + dims * STEP) /
-		    (FEW_LANES * RUN) * (t->n_queries > FEW_TILE ? 2 : 1);
+		return few_calls(t->n_queries, t->head_dim, STEP) +
+		    few_calls(t->n_queries, STEP, dims);
 	return ((t->head_dim + PANEL_K - 1) / PANEL_K * (STEP / BLOCK) +
 	    dims / BLOCK) * ((t->n_queries + TILE - 1) / TILE);
 }
@@ -455,7 +476,7 @@ attend(const enum attend_form form, struct attend_tile *t)
 	struct attend_work x;
 	size_t last = t->n_queries - 1;
 	size_t head_bytes = attend_head_bytes(form, t->head_dim);
-	size_t n_products = products_of_step(t);
+	size_t n_calls = calls_of_step(t);
 	bool is_few = few_will_do(t);
 
 	attend_begin(&x, t);
@@ -463,7 +484,7 @@ attend(const enum attend_form form, struct attend_tile *t)
 		few_begin(&x);
 	for (size_t i = 0; i * STEP < t->n_keys[last]; i++) {
 		look_at_step(&x, i);
-		ahead_begin(&x.ahead, t, i, head_bytes, n_products);
+		ahead_begin(&x.ahead, t, i, head_bytes, n_calls);
 		if (is_few)
 			few_scores(form, &x, x.n_keys[last]);
 		else
@@ -478,7 +499,7 @@ attend(const enum attend_form form, struct attend_tile *t)
 			values_of_step(form, &x, x.n_keys[last]);
 	}
 	for (size_t i = 0; i < t->n_queries; i++)
-		t->sums[i].sum = vf_total(vf_load(x.sum[i]));
+		t->sums[i].sum = vs_total(vs_load(x.sum[i]));
 }
 
 static void

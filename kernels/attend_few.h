@@ -2,18 +2,19 @@
 /*
  * The products of attend_body.h, which includes this, for the few queries of
  * a sequence that is decoded.  Rows of keys and values are converted on the way
- * into the sums of up to 4 queries and left as floats for the other 4, since a
- * panel made beforehand would be used too little to pay.  3 vectors of 4
- * queries are 12 sums, with fewer the adder's latency would rule.  Every sum
- * is the chain it is with panels, to the bit.
+ * into the sums, since a panel made beforehand would be used too little to pay.
+ * With 32 registers 2 vectors of 8 queries are 16 sums.  With 16 registers
+ * there are sums of 3 vectors of 4 queries, with fewer the adder's latency
+ * would rule; rows are left as floats for the other 4.  Every sum is the chain
+ * it is with panels, to the bit.
  *
  * Rows lie in runs of 32 that have their scales together: of keys, a row is a
  * dim and a run has the dims of a block; of values, a row is a key and a run
  * has the keys of a page.
  */
 
-
-_Static_assert(2 * VF_LANES == ATTEND_DIMS, "dims are whole pairs of vectors");
+_Static_assert((FEW_WIDTH - 1) * VF_LANES == ATTEND_DIMS,
+    "dims are whole tiles of one width or the other");
 _Static_assert(STEP <= FEW_DIMS, "there is room for the keys of a step");
 
 /* What sums go over: rows `from` .. `to` - 1, lanes from `lane` on.  For keys,
@@ -28,17 +29,20 @@ struct few {
 	struct ahead	*ahead;
 };
 
+#define FEW_UNROLL	4	/* rows, in which a line is fetched */
+
 /* Rows as they are in memory; likewise, and left as floats; as floats. */
 enum few_source { PACKED, LEAVING, FLOATS };
 
-#define FEW_EACH(DO)	EACH_OF_4(n, DO)
+#define FEW_EACH(DO)	EACH_OF_8(n, DO)
 #define FEW_ZERO(i)	lo##i = mid##i = hi##i = vf_set1(0)
 #define FEW_BEGIN(i) do {						\
 	const float *sums = out + (i) * stride;				\
 	vf by = vf_set1(factor[i]);					\
 									\
 	lo##i = vf_mul(by, vf_load(sums));				\
-	mid##i = vf_mul(by, vf_load(sums + VF_LANES));			\
+	if (w > 1)							\
+		mid##i = vf_mul(by, vf_load(sums + VF_LANES));		\
 	if (w > 2)							\
 		hi##i = vf_mul(by, vf_load(sums + 2 * VF_LANES));	\
 } while (0)
@@ -46,25 +50,29 @@ enum few_source { PACKED, LEAVING, FLOATS };
 	if (w > 2)							\
 		vf_fma3(a + (i) * apart, p0, p1, p2, &lo##i, &mid##i,	\
 		    &hi##i);						\
-	else								\
+	else if (w > 1)							\
 		vf_fma2(a + (i) * apart, p0, p1, &lo##i, &mid##i);	\
+	else								\
+		lo##i = vf_fma(vf_set1(a[(i) * apart]), p0, lo##i);	\
 } while (0)
 #define FEW_END(i) do {							\
 	float *sums = out + (i) * stride;				\
 									\
 	vf_store(sums, lo##i);						\
-	vf_store(sums + VF_LANES, mid##i);				\
+	if (w > 1)							\
+		vf_store(sums + VF_LANES, mid##i);			\
 	if (w > 2)							\
 		vf_store(sums + 2 * VF_LANES, hi##i);			\
 } while (0)
 
 /* A row's vectors; then on to the next row. */
 #define FEW_ROW(v0, v1, v2) do {					\
-	vf p0 = v0, p1 = v1, p2 = w > 2 ? v2 : p1;			\
+	vf p0 = v0, p1 = w > 1 ? v1 : p0, p2 = w > 2 ? v2 : p1;		\
 									\
 	if (source == LEAVING) {					\
 		vf_store(floats, p0);					\
-		vf_store(floats + VF_LANES, p1);			\
+		if (w > 1)						\
+			vf_store(floats + VF_LANES, p1);		\
 		if (w > 2)						\
 			vf_store(floats + 2 * VF_LANES, p2);		\
 	}								\
@@ -78,7 +86,13 @@ enum few_source { PACKED, LEAVING, FLOATS };
 #define FEW_ROWS(v0, v1, v2) do {					\
 	size_t i = 0;							\
 									\
-	while (i + UNROLL <= left) {					\
+	while (i + FEW_UNROLL <= left) {				\
+		__builtin_prefetch(next, 0, 2);				\
+		next += next_step;					\
+		FEW_ROW(v0, v1, v2);					\
+		i++;							\
+		FEW_ROW(v0, v1, v2);					\
+		i++;							\
 		FEW_ROW(v0, v1, v2);					\
 		i++;							\
 		FEW_ROW(v0, v1, v2);					\
@@ -153,8 +167,8 @@ few_load(const enum attend_form form, const uint8_t *row, vf scale)
 	return vf_mul(vf_load_i8((const int8_t *)row), scale);
 }
 
-/* out[i] = factor[i] out[i] + sum of a[i][k] row k, of n queries (1..4) and w
- * vectors (2..3); of keys just the sum. */
+/* out[i] = factor[i] out[i] + sum of a[i][k] row k, of n queries and w
+ * vectors; of keys just the sum. */
 VF_HERE void
 few_product(const enum attend_form form, const bool is_keys,
     const enum few_source source, const int n, const int w,
@@ -164,6 +178,7 @@ few_product(const enum attend_form form, const bool is_keys,
 	const size_t apart = is_keys ? RUN : STRIDE;
 	const size_t a_run = is_keys ? RUN * FEW_MOST : RUN;
 	vf lo0, mid0, hi0, lo1, mid1, hi1, lo2, mid2, hi2, lo3, mid3, hi3;
+	vf lo4, mid4, hi4, lo5, mid5, hi5, lo6, mid6, hi6, lo7, mid7, hi7;
 
 	if (is_keys)
 		FEW_EACH(FEW_ZERO);
@@ -174,11 +189,18 @@ few_product(const enum attend_form form, const bool is_keys,
 		const float *a = of_runs + k / RUN * a_run + k % RUN;
 		float *floats = f->floats + k * FEW_LANES;
 		const uint8_t *r0 = few_row(form, is_keys, f, k, 0);
-		const uint8_t *r1 = few_row(form, is_keys, f, k, 1);
+		const uint8_t *r1 = few_row(form, is_keys, f, k, w > 1);
 		const uint8_t *r2 = few_row(form, is_keys, f, k, w - 1);
+		const uint8_t *next;
+		size_t next_step;
 
 		left = (f->to < end ? f->to : end) - k;
-		ahead_some(f->ahead);
+		next = ahead_take(f->ahead);
+		next_step = f->ahead->bytes_a_call / (RUN / FEW_UNROLL);
+		if (next == NULL) {	/* nothing but what is there */
+			next = r0;
+			next_step = 0;
+		}
 		if (source == FLOATS) {
 			FEW_ROWS(vf_load(floats), vf_load(floats + VF_LANES),
 			    vf_load(floats + 2 * VF_LANES));
@@ -197,7 +219,7 @@ few_product(const enum attend_form form, const bool is_keys,
 		} else {
 			float scales[2][RUN];
 			const float *c0 = scales[0] + k % RUN;
-			const float *c1 = c0 + few_block(f, 1) * RUN;
+			const float *c1 = c0 + few_block(f, w > 1) * RUN;
 			const float *c2 = c0 + few_block(f, w - 1) * RUN;
 
 			few_scales_of_rows(f, k / RUN, 0, scales[0]);
@@ -217,36 +239,46 @@ few_products(const enum attend_form form, const bool is_keys, size_t n,
     float *out, size_t stride)
 {
 #define CASE(source, n, w)						\
-	case (source) << 5 | (n) << 2 | (w):				\
+	case (source) << 6 | (n) << 2 | (w):				\
 		few_product(form, is_keys, source, n, w, f, a, factor,	\
 		    out, stride);					\
 		break
-#define CASES(source)							\
-	CASE(source, 1, 2);						\
-	CASE(source, 2, 2);						\
-	CASE(source, 3, 2);						\
-	CASE(source, 4, 2);						\
-	CASE(source, 1, 3);						\
-	CASE(source, 2, 3);						\
-	CASE(source, 3, 3);						\
-	CASE(source, 4, 3)
+#define CASES_OF_4(source, w)						\
+	CASE(source, 1, w);						\
+	CASE(source, 2, w);						\
+	CASE(source, 3, w);						\
+	CASE(source, 4, w)
+#define CASES_OF_8(source, w)						\
+	CASES_OF_4(source, w);						\
+	CASE(source, 5, w);						\
+	CASE(source, 6, w);						\
+	CASE(source, 7, w);						\
+	CASE(source, 8, w)
 	enum few_source source = n > FEW_TILE ? LEAVING : PACKED;
 	size_t some;
 
 	for (; n > 0; n -= some, source = FLOATS) {
 		some = n < FEW_TILE ? n : FEW_TILE;
-		switch (source << 5 | some << 2 | n_lanes / VF_LANES) {
-		CASES(PACKED);
-		CASES(FLOATS);
-		CASE(LEAVING, 4, 2);
-		CASE(LEAVING, 4, 3);
+		switch (source << 6 | some << 2 | n_lanes / VF_LANES) {
+#if FEW_TILE < FEW_MOST
+		CASES_OF_4(PACKED, FEW_WIDTH - 1);
+		CASES_OF_4(PACKED, FEW_WIDTH);
+		CASES_OF_4(FLOATS, FEW_WIDTH - 1);
+		CASES_OF_4(FLOATS, FEW_WIDTH);
+		CASE(LEAVING, FEW_TILE, FEW_WIDTH - 1);
+		CASE(LEAVING, FEW_TILE, FEW_WIDTH);
+#else
+		CASES_OF_8(PACKED, FEW_WIDTH - 1);
+		CASES_OF_8(PACKED, FEW_WIDTH);
+#endif
 		}
 		a += some * (is_keys ? RUN : STRIDE);
 		if (!is_keys)
 			factor += some;
 		out += some * stride;
 	}
-#undef CASES
+#undef CASES_OF_8
+#undef CASES_OF_4
 #undef CASE
 }
 
@@ -254,8 +286,8 @@ few_products(const enum attend_form form, const bool is_keys, size_t n,
 static size_t
 few_lanes(size_t n_left)
 {
-	return n_left % FEW_LANES == 0 || n_left > 4 * VF_LANES ? FEW_LANES :
-	    2 * VF_LANES;
+	return n_left % FEW_LANES == 0 || n_left > 2 * ATTEND_DIMS ?
+	    FEW_LANES : ATTEND_DIMS;
 }
 
 /* ---- a step ---- */
@@ -264,6 +296,15 @@ static bool
 few_will_do(const struct attend_tile *t)
 {
 	return t->n_queries <= FEW_MOST && t->head_dim <= FEW_DIMS;
+}
+
+/* How many runs the products with so many rows and lanes have. */
+static size_t
+few_calls(size_t n_queries, size_t n_rows, size_t n_lanes)
+{
+	return (n_rows + RUN - 1) / RUN *
+	    ((n_lanes + FEW_LANES - 1) / FEW_LANES) *
+	    ((n_queries + FEW_TILE - 1) / FEW_TILE);
 }
 
 /* Queries by runs of dims, [run][query][RUN]. */
@@ -284,8 +325,8 @@ VF_HERE void
 few_scores(const enum attend_form form, struct attend_work *x, size_t n_keys)
 {
 	const struct attend_tile *t = x->t;
-	size_t i = x->first, n_lanes, left = (n_keys + 2 * VF_LANES - 1) /
-	    (2 * VF_LANES) * 2 * VF_LANES;
+	size_t i = x->first, n_lanes, left = (n_keys + ATTEND_DIMS - 1) /
+	    ATTEND_DIMS * ATTEND_DIMS;
 	struct few f = { .pages = x->heads, .to = t->head_dim,
 	    .row_bytes = ATTEND_PAGE * (form == ATTEND_F16 ? 2 : 1),
 	    .scales = t->head_dim * ATTEND_PAGE, .floats = x->few_floats,

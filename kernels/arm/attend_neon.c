@@ -14,6 +14,7 @@ typedef struct {
 	float32x4_t low, high;
 } vf;
 #define VF_LANES	8
+#define VF_REGISTERS	16	/* pairs */
 #define VF_HERE		ALWAYS_INLINE
 
 VF_HERE vf
@@ -33,12 +34,6 @@ vf_store(float *p, vf v)
 {
 	vst1q_f32(p, v.low);
 	vst1q_f32(p + 4, v.high);
-}
-
-VF_HERE vf
-vf_add(vf a, vf b)
-{
-	return (vf){ vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high) };
 }
 
 VF_HERE vf
@@ -113,15 +108,28 @@ vf_first(vf v)
 }
 
 VF_HERE float
-vf_total(vf v)
-{
-	return sum_f32(vaddq_f32(v.low, v.high));
-}
-
-VF_HERE float
 vf_largest(vf v)
 {
 	return vmaxvq_f32(vmaxq_f32(v.low, v.high));
+}
+
+typedef vf vs;
+
+VF_HERE vs vs_load(const float *p) { return vf_load(p); }
+VF_HERE void vs_store(float *p, vs v) { vf_store(p, v); }
+VF_HERE vs vs_scale(vs a, float b) { return vf_mul(a, vf_set1(b)); }
+
+VF_HERE vs
+vs_add(vs a, vf b)
+{
+	return (vs){ vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high) };
+}
+
+/* ((0+4) + (2+6)) + ((1+5) + (3+7)), as AVX2 does it */
+VF_HERE float
+vs_total(vs v)
+{
+	return sum_f32(vaddq_f32(v.low, v.high));
 }
 
 /*

@@ -10,18 +10,25 @@
 
 typedef __m256 vf;
 #define VF_LANES	8
+#define VF_REGISTERS	16
 #define VF_HERE		static inline __attribute__((always_inline))
 
 VF_HERE vf vf_set1(float a) { return _mm256_set1_ps(a); }
 VF_HERE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 VF_HERE void vf_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
-VF_HERE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 VF_HERE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 VF_HERE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 VF_HERE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 VF_HERE float vf_first(vf v) { return _mm256_cvtss_f32(v); }
-VF_HERE float vf_total(vf v) { return sum_f32(v); }
 VF_HERE vf vf_load_f16(const uint16_t *p) { return load_f16(p); }
+
+typedef __m256 vs;
+
+VF_HERE vs vs_load(const float *p) { return _mm256_loadu_ps(p); }
+VF_HERE void vs_store(float *p, vs v) { _mm256_storeu_ps(p, v); }
+VF_HERE vs vs_scale(vs a, float b) { return _mm256_mul_ps(a, vf_set1(b)); }
+VF_HERE vs vs_add(vs a, vf b) { return _mm256_add_ps(a, b); }
+VF_HERE float vs_total(vs v) { return sum_f32(v); }
 
 /* As intrinsics these would be put in an order in which the registers do not
  * suffice. */

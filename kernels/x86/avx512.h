@@ -10,6 +10,7 @@
 /* Overlay the entries this level has. */
 void	 avx512_overlay(struct kern_table *t);
 
+void	 avx512_overlay_attend(struct kern_table *t);
 void	 avx512_overlay_ceiling(struct kern_table *t);
 void	 avx512_overlay_panel_float(struct kern_table *t);
 void	 avx512_overlay_panel_q8(struct kern_table *t);

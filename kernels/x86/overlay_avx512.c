@@ -7,6 +7,7 @@
 void
 avx512_overlay(struct kern_table *t)
 {
+	avx512_overlay_attend(t);
 	avx512_overlay_ceiling(t);
 	avx512_overlay_panel_float(t);
 	avx512_overlay_panel_q8(t);

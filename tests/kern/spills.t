@@ -15,7 +15,7 @@ OBJECTS = {
     "x86/libkern_avx2": ("attend_avx2", "float_avx2", "panel_float_avx2", "panel_iq4_avx2", "panel_iq4_many_avx2",
                          "panel_q23k_avx2", "panel_q8_avx2", "panel_q8k_avx2", "q8_avx2"),
     "x86/libkern_avxvnni": ("panel_q8_avxvnni", "panel_q8k_avxvnni"),
-    "x86/libkern_avx512": ("panel_float_avx512", "panel_q8_avx512", "panel_q8k_avx512"),
+    "x86/libkern_avx512": ("attend_avx512", "panel_float_avx512", "panel_q8_avx512", "panel_q8k_avx512"),
     "arm/libkern_neon": ("attend_neon", "panel_neon", "panel_float_neon"),
     "arm/libkern_dotprod": ("panel_dotprod",),
     "arm/libkern_i8mm": ("panel_i8mm",),
