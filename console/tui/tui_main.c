@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The screen on a terminal: a loop between keys, the daemon's lines and the
- * canvas.  The subscription comes back by itself, with growing pauses, and the
- * log with it.  A key is painted at once, data at most FRAMES_A_SECOND times.
+ * The screen on a terminal: a loop between keys, what comes from the daemon and
+ * the canvas.  A key is painted at once, data at most FRAMES_A_SECOND times.
  */
 #include "config.h"
 
@@ -22,36 +21,24 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/queue.h"
 #include "console/args.h"
 #include "console/client_io.h"
 #include "console/ctl.h"
 #include "console/line.h"
-#include "console/tui/link_io.h"
+#include "console/tui/feed_io.h"
 #include "console/tui/paint.h"
 #include "console/tui/tui.h"
 
 #define FRAMES_A_SECOND	10
-#define RETRY_MIN_S	0.25
-#define RETRY_MAX_S	5.0
-#define LOG_RETRY_S	2.0
-#define SILENCE_MIN_MS	10000	/* of a subscription, and 5 intervals */
 
 extern char **environ;
-
-struct top_job {
-	LIST_ENTRY(top_job) entry;
-	struct top	*top;
-	unsigned	 ticket;
-	struct link	*link;
-};
-LIST_HEAD(top_jobs, top_job);
 
 struct top {
 	const struct ctl *ctl;
 	char		 socket[PATH_SIZE];
 	struct ev_loop	*loop;
 	struct tui	*tui;
+	struct feed	*feed;
 	struct canvas	 canvas;
 
 	struct ev_io	 keys;
@@ -60,15 +47,6 @@ struct top {
 	struct ev_timer	 frame;		/* painting that waits */
 	struct ev_timer	 second;	/* clocks and ages */
 	uint64_t	 painted_ns;
-
-	struct link	*watch;
-	struct ev_timer	 retry;
-	double		 retry_s;	/* the next pause */
-	unsigned	 interval_ms;	/* 0: nothing is subscribed to */
-	struct link	*log;
-	struct ev_timer	 log_retry;
-	bool		 wants_log;
-	struct top_jobs	 jobs;
 
 	int		 signal;	/* that ended the loop; 0: the user */
 };
@@ -107,6 +85,12 @@ on_frame(struct ev_loop *loop, struct ev_timer *w, int events)
 }
 
 static void
+data_changed(void *arg)
+{
+	paint_soon(arg);
+}
+
+static void
 on_second(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	paint_soon(w->data);
@@ -123,202 +107,36 @@ take_size(struct top *t)
 	paint_now(t, true);
 }
 
-/* ---- the subscription and the log ---- */
-
-static void subscribe(struct top *t);
-static void follow(struct top *t);
-
-static void
-on_snapshot(void *arg, struct link *l, struct slice line)
-{
-	struct top *t = arg;
-
-	t->retry_s = RETRY_MIN_S;
-	tui_snapshot(t->tui, line, clock_now_ns());
-	paint_soon(t);
-	if (t->wants_log && t->log == NULL &&
-	    !ev_is_active(&t->log_retry))
-		follow(t);
-}
-
-static void
-on_watch_end(void *arg, struct link *l, const struct cause *cause)
-{
-	struct top *t = arg;
-	struct cause why = *cause;
-
-	if (why.code == 0)
-		client_lost(&why);
-	link_free(l);
-	t->watch = NULL;
-	tui_lost(t->tui, &why, clock_now_ns(),
-	    (uint64_t)(t->retry_s * 1000));
-	ev_timer_set(&t->retry, t->retry_s, 0);
-	ev_timer_start(t->loop, &t->retry);
-	t->retry_s = MEM_MIN(t->retry_s * 2, RETRY_MAX_S);
-	paint_soon(t);
-}
-
-static void
-on_retry(struct ev_loop *loop, struct ev_timer *w, int events)
-{
-	subscribe(w->data);
-}
-
-/* Begin anew with the interval of now; nothing when that is 0. */
-static void
-subscribe(struct top *t)
-{
-	static const struct link_handler handler = { on_snapshot,
-	    on_watch_end };
-	char interval[32];
-	const char *const words[] = { "watch", interval };
-
-	link_free(t->watch);
-	t->watch = NULL;
-	ev_timer_stop(t->loop, &t->retry);
-	if (t->interval_ms == 0)
-		return;
-	snprintf(interval, sizeof(interval), "interval_ms=%u",
-	    t->interval_ms);
-	t->watch = link_new(t->loop, t->socket, words, 2,
-	    MEM_MAX(5 * (uint64_t)t->interval_ms, SILENCE_MIN_MS), &handler,
-	    t);
-}
-
-static void
-on_log_line(void *arg, struct link *l, struct slice line)
-{
-	struct top *t = arg;
-
-	tui_log_line(t->tui, line);
-	paint_soon(t);
-}
-
-/* Without a daemon it waits for the next snapshot. */
-static void
-on_log_end(void *arg, struct link *l, const struct cause *cause)
-{
-	struct top *t = arg;
-
-	link_free(l);
-	t->log = NULL;
-	ev_timer_set(&t->log_retry, LOG_RETRY_S, 0);
-	ev_timer_start(t->loop, &t->log_retry);
-}
-
-static void
-on_log_retry(struct ev_loop *loop, struct ev_timer *w, int events)
-{
-	struct top *t = w->data;
-
-	if (t->wants_log && t->log == NULL && t->watch != NULL)
-		follow(t);
-}
-
-static void
-follow(struct top *t)
-{
-	static const struct link_handler handler = { on_log_line, on_log_end };
-	static const char *const words[] = { "log", "--follow", "--limit",
-	    "1000" };
-
-	t->log = link_new(t->loop, t->socket, words, N_ELEMENTS(words), 0,
-	    &handler, t);
-}
-
 /* ---- what the screen asks for ---- */
-
-static void
-end_job(struct top_job *j)
-{
-	LIST_REMOVE(j, entry);
-	link_free(j->link);
-	free(j);
-}
-
-static void
-on_answer_line(void *arg, struct link *l, struct slice line)
-{
-	struct top_job *j = arg;
-
-	tui_answer_line(j->top->tui, j->ticket, line);
-	paint_soon(j->top);
-}
-
-static void
-on_answer_end(void *arg, struct link *l, const struct cause *cause)
-{
-	struct top_job *j = arg;
-	struct cause why = *cause;
-	struct top *t = j->top;
-	unsigned ticket = j->ticket;
-
-	end_job(j);
-	tui_answer_end(t->tui, ticket, why.code, why.text);
-	paint_soon(t);
-}
 
 static void
 host_run(void *arg, unsigned ticket, const char *const *words, size_t n)
 {
-	static const struct link_handler handler = { on_answer_line,
-	    on_answer_end };
-	struct top *t = arg;
-	struct top_job *j = xcalloc(1, sizeof(*j));
-
-	j->top = t;
-	j->ticket = ticket;
-	LIST_INSERT_HEAD(&t->jobs, j, entry);
-	j->link = link_new(t->loop, t->socket, words, n, 0, &handler, j);
+	feed_run(((struct top *)arg)->feed, ticket, words, n);
 }
 
 static void
 host_forget(void *arg, unsigned ticket)
 {
-	struct top *t = arg;
-	struct top_job *j;
-
-	LIST_FOREACH(j, &t->jobs, entry) {
-		if (j->ticket == ticket) {
-			end_job(j);
-			return;
-		}
-	}
+	feed_forget(((struct top *)arg)->feed, ticket);
 }
 
 static void
 host_interval(void *arg, unsigned interval_ms)
 {
-	struct top *t = arg;
-
-	if (t->interval_ms == interval_ms)
-		return;
-	t->interval_ms = interval_ms;
-	subscribe(t);
+	feed_interval(((struct top *)arg)->feed, interval_ms);
 }
 
 static void
 host_refresh(void *arg)
 {
-	struct top *t = arg;
-
-	if (t->watch != NULL)
-		subscribe(t);
+	feed_refresh(((struct top *)arg)->feed);
 }
 
 static void
 host_follow_log(void *arg, bool on)
 {
-	struct top *t = arg;
-
-	t->wants_log = on;
-	if (!on) {
-		link_free(t->log);
-		t->log = NULL;
-	} else if (t->log == NULL && !ev_is_active(&t->log_retry)) {
-		follow(t);
-	}
+	feed_follow_log(((struct top *)arg)->feed, on);
 }
 
 /* Into the history of the shell, and that of others into ours. */
@@ -526,10 +344,8 @@ static void
 start_timers(struct top *t)
 {
 	ev_init(&t->frame, on_frame);
-	ev_init(&t->retry, on_retry);
-	ev_init(&t->log_retry, on_log_retry);
 	ev_timer_init(&t->second, on_second, 1, 1);
-	t->frame.data = t->retry.data = t->second.data = t->log_retry.data = t;
+	t->frame.data = t->second.data = t;
 	ev_timer_start(t->loop, &t->second);
 	ev_io_init(&t->keys, on_keys, STDIN_FILENO, EV_READ);
 	t->keys.data = t;
@@ -550,12 +366,11 @@ start_screen(struct top *t)
 	const struct tui_options options = { .ascii = t->canvas.ascii,
 	    .readonly = t->ctl->readonly, .where = t->socket };
 
-	t->retry_s = RETRY_MIN_S;
 	t->tui = tui_new(&host, &options);
+	t->feed = feed_new(t->loop, t->socket, t->tui, data_changed, t);
 	load_history(t);
-	t->interval_ms = tui_interval_ms(t->tui);
 	start_timers(t);
-	subscribe(t);
+	feed_interval(t->feed, tui_interval_ms(t->tui));
 	take_size(t);
 }
 
@@ -563,11 +378,8 @@ static void
 end_screen(struct top *t)
 {
 	paint_stop();
-	link_free(t->watch);
-	link_free(t->log);
-	while (!LIST_EMPTY(&t->jobs))
-		end_job(LIST_FIRST(&t->jobs));
 	tui_free(t->tui);
+	feed_free(t->feed);
 	canvas_fini(&t->canvas);
 }
 
@@ -604,7 +416,6 @@ do_top(const struct ctl *ctl, const struct command *cmd,
 	    &cause) != 0 || check_place(&t, &cause) != 0)
 		return ctl_fail(ctl, &cause);
 	t.loop = ev_default_loop(0);
-	LIST_INIT(&t.jobs);
 	/* Before curses, which leaves handlers alone that it finds. */
 	start_signals(&t);
 	if (paint_start(&options, &cause) != 0)
