@@ -20,11 +20,19 @@
 #include "kernels/matmul.h"
 
 #define PANEL_ROWS	16
-/* Elements of floats that are summed in one chain (ref/panel.c). */
-#define PANEL_CHAIN	64
+/* Elements of floats that are summed in one chain (ref/panel.c) at most. */
+#define PANEL_CHAIN	256
 #define PACK_ALIGN	64	/* of a packed matrix in memory */
 /* Rises whenever the bytes of some packed type change. */
 #define PACK_VERSION	1
+
+/* Elements in a chain of rows of n_in.  A sum has the least error when its
+ * chains are about as long as they are many; long ones are faster. */
+static inline size_t
+panel_chain(size_t n_in)
+{
+	return n_in < PANEL_CHAIN ? PANEL_CHAIN / 4 : PANEL_CHAIN;
+}
 
 /* Whether matrices of the type with rows of n_in have a packed form. */
 bool	 pack_has(enum tensor_type t, size_t n_in);

@@ -12,7 +12,6 @@
 #include "kernels/each.h"
 #include "kernels/pack.h"
 
-#define CHUNK		256	/* elements: 16 KB of floats */
 #define TILE_COLS	4
 
 #define COLUMNS(DO)	EACH_OF_4(n, DO)
@@ -57,30 +56,27 @@ add_to(float *out, const float32x4_t s[4])
 
 #define ADD(i)	add_to(out + i * out_stride, s##i)
 
-/* n columns (a constant, 1..4) of n_k elements; strides in floats. */
+/* A chain: n columns (a constant, 1..4) of n_k elements; strides in floats. */
 ALWAYS_INLINE void
 tile_f32(const int n, const float *w, size_t n_k, const float *act,
     size_t act_stride, float *out, size_t out_stride)
 {
 	float32x4_t s0[4], s1[4], s2[4], s3[4], x0, x1, x2, x3;
-	size_t k = 0, end;
+	size_t k;
 
-	while (k < n_k) {
-		end = n_k - k < PANEL_CHAIN ? n_k : k + PANEL_CHAIN;
-		COLUMNS(ZERO);
-		for (; k + 4 <= end; k += 4) {
-			COLUMNS(LOAD_4);
-			ELEMENTS(0);
-			ELEMENTS(1);
-			ELEMENTS(2);
-			ELEMENTS(3);
-		}
-		for (; k < end; k++) {
-			COLUMNS(LOAD_1);
-			ELEMENTS(0);
-		}
-		COLUMNS(ADD);
+	COLUMNS(ZERO);
+	for (k = 0; k + 4 <= n_k; k += 4) {
+		COLUMNS(LOAD_4);
+		ELEMENTS(0);
+		ELEMENTS(1);
+		ELEMENTS(2);
+		ELEMENTS(3);
 	}
+	for (; k < n_k; k++) {
+		COLUMNS(LOAD_1);
+		ELEMENTS(0);
+	}
+	COLUMNS(ADD);
 }
 
 static void
@@ -120,20 +116,20 @@ unpack(const int t, const uint8_t *w, size_t n, float *out)
 		    load_bf16(w + 2 * i));
 }
 
-/* Chunk by chunk over a group of panels. */
+/* Chain by chain over a group of panels. */
 ALWAYS_INLINE void
 group_f32(const int t, const uint8_t *w, size_t element_bytes, size_t n_panels,
     size_t n_in, const float *act, size_t act_stride, size_t n_cols,
     float *out, size_t out_stride)
 {
-	_Alignas(64) float chunk[CHUNK * PANEL_ROWS];
-	size_t i, j, n;
+	_Alignas(64) float chunk[PANEL_CHAIN * PANEL_ROWS];
+	size_t chain = panel_chain(n_in), i, j, n;
 
 	for (i = 0; i < n_cols; i++)
 		memset(out + i * out_stride, 0,
 		    n_panels * PANEL_ROWS * sizeof(*out));
 	for (i = 0; i < n_in; i += n) {
-		n = n_in - i < CHUNK ? n_in - i : CHUNK;
+		n = n_in - i < chain ? n_in - i : chain;
 		for (j = 0; j < n_panels; j++) {
 			unpack(t, w + (j * n_in + i) * element_bytes, n,
 			    chunk);

@@ -8,8 +8,9 @@
  *			acc = fma(-dmin, act.d sum(a), acc)	if it has mins
  *	blocks of 256	acc = fma(sum(scale sum(q a)), d act.d, acc)
  *			acc = fma(-sum(min sum(a)), dmin act.d, acc)  same
- *	floats		acc = acc + s, where for every 32 elements (fewer at
- *			the end) s = fma(w, x, s), element by element, from 0
+ *	floats		acc = acc + s, where for every chain of elements
+ *			(pack.h; shorter at the end) s = fma(w, x, s), element
+ *			by element, from 0
  *
  * where sums are exact integers converted to float once.  Every level gives
  * exactly these bits: integer sums may be taken in any order, the rest not.
@@ -114,7 +115,7 @@ row_of_floats(enum tensor_type t, const void *panel, size_t row, size_t n_in,
 {
 	uint8_t bytes[4];
 	float acc = 0, s = 0, w;
-	size_t i;
+	size_t chain = panel_chain(n_in), i;
 
 	for (i = 0; i < n_in; i++) {
 		pack_get_block(t, panel, i, row, bytes);
@@ -122,7 +123,7 @@ row_of_floats(enum tensor_type t, const void *panel, size_t row, size_t n_in,
 		    t == TYPE_F16 ? f16_to_f32(load_u16(bytes)) :
 		    bf16_to_f32(load_u16(bytes));
 		s = fmaf(w, x[i], s);
-		if ((i + 1) % PANEL_CHAIN == 0 || i + 1 == n_in) {
+		if ((i + 1) % chain == 0 || i + 1 == n_in) {
 			acc += s;
 			s = 0;
 		}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Panels of floats and halves.  Some elements of 16 rows are converted to
- * floats in the near cache, then tiles of up to 6 columns pass over them: 12
- * sums, 2 registers of weights and 1 of activations.  With one column the
+ * Panels of floats and halves.  A chain of elements of 16 rows is converted to
+ * 16 KB of floats in the near cache, then tiles of up to 6 columns pass over
+ * them: 12 sums, 2 registers of weights and 1 of activations.  With one column the
  * chains of four panels run side by side, or the adder's latency would rule.
  */
 #include "config.h"
@@ -11,46 +11,49 @@
 
 #include "kernels/x86/panel_avx2.h"
 
-#define CHUNK		256	/* elements: 16 KB of floats */
 #define TILE_COLS_F32	6
+#define STEPS		16	/* of a loop: a line of activations */
 #define AHEAD_BYTES	1024	/* of each of four panels */
 #define FAR_BYTES	4096	/* of one, with few columns */
 #define FEW_COLS	16	/* with so few, memory had better not wait */
 #define LATER_BYTES	128	/* a chunk of halves in 64 tiles */
 
 /*
- * Column i's own pointer.  How it was made is hidden from the compiler, which
- * would rather keep one for each element of the unrolled loop.
+ * Where column i of a tile is, base being one stride before column 0.  One
+ * pointer and three strides do for all: pointers of their own would have to
+ * be advanced, by the ports that multiply.
  */
-#define POINT(i, unused) do {						\
-	a##i = act + i * act_stride;					\
-	__asm__("" : "+r" (a##i));					\
-} while (0)
-
-#define ADVANCE(i, by)	a##i += by
-
-/* The next tile's line of column i: elements of this many steps. */
-#define ASK(i, unused)							\
-	_mm_prefetch((const char *)(a##i + next), _MM_HINT_T0)
-
-/* The line of the sums, and another where it straddles two. */
-#define ASK_OUT(i, unused) do {						\
-	_mm_prefetch((const char *)(out + i * out_stride), _MM_HINT_T0); \
-	_mm_prefetch((const char *)(out + i * out_stride + 15),		\
-	    _MM_HINT_T0);						\
-} while (0)
+#define PLACE_0		"(%[base],%[step])"
+#define PLACE_1		"(%[base],%[step],2)"
+#define PLACE_2		"(%[base],%[step3])"
+#define PLACE_3		"(%[base],%[step],4)"
+#define PLACE_4		"(%[base],%[step5])"
+#define PLACE_5		"(%[base],%[step3],2)"
+#define PLACES(from)	[base] "r" (from), [step] "r" (step),		\
+	[step3] "r" (step3), [step5] "r" (step5)
 
 /* Element `at` of column i times 16 weights.  As intrinsics the products would
  * be put in another order, in which the registers do not suffice. */
 #define COLUMN(i, at) do {						\
 	__m256 x;							\
 									\
-	__asm__("vbroadcastss %3, %2\n\t"				\
-	    "vfmadd231ps %2, %4, %0\n\t"				\
-	    "vfmadd231ps %2, %5, %1"					\
-	    : "+x" (lo##i), "+x" (hi##i), "=&x" (x)			\
-	    : "m" (a##i[at]), "x" (w0), "x" (w1));			\
+	__asm__("vbroadcastss %c[offset]" PLACE_##i ", %[x]\n\t"	\
+	    "vfmadd231ps %[x], %[w0], %[lo]\n\t"			\
+	    "vfmadd231ps %[x], %[w1], %[hi]"				\
+	    : [lo] "+x" (lo##i), [hi] "+x" (hi##i), [x] "=&x" (x)	\
+	    : PLACES(base), [offset] "i" (4 * (at)), [w0] "x" (w0),	\
+	      [w1] "x" (w1));						\
 } while (0)
+
+/* The next tile's line of column i. */
+#define ASK(i) do {							\
+	if (n > i)							\
+		__asm__ volatile("prefetcht0 " PLACE_##i		\
+		    : : PLACES(next));					\
+} while (0)
+
+#define ASK_OUT(i, unused)						\
+	_mm_prefetch((const char *)(out + i * out_stride), _MM_HINT_T0)
 
 /* As intrinsics all would be copies of one, which take their turn with the
  * sums; this is nothing to execute. */
@@ -66,12 +69,18 @@ add_to(float *out, __m256 v)
 	_mm256_storeu_ps(out, _mm256_add_ps(_mm256_loadu_ps(out), v));
 }
 
-#define ADD(i, unused) do {						\
+/* As if added to 0, which tells the two zeros apart. */
+ALWAYS_INLINE void
+put(float *out, __m256 v)
+{
+	_mm256_storeu_ps(out, _mm256_add_ps(v, _mm256_setzero_ps()));
+}
+
+#define END(i, add_or_put) do {						\
 	float *to = out + i * out_stride;				\
 									\
-	__asm__ volatile("" : "+r" (to));	/* as POINT */		\
-	add_to(to, lo##i);						\
-	add_to(to + 8, hi##i);						\
+	add_or_put(to, lo##i);						\
+	add_or_put(to + 8, hi##i);					\
 } while (0)
 
 /* DO(i, at) for the n columns. */
@@ -96,57 +105,61 @@ add_to(float *out, __m256 v)
 	COLUMNS(COLUMN, at);						\
 } while (0)
 
-#define STEPS_4(at) do {						\
+/* Two steps, and what the next tile will want of column i. */
+#define STEPS_ASK(i, at) do {						\
+	ASK(i);								\
 	STEP(at);							\
 	STEP(at + 1);							\
-	STEP(at + 2);							\
-	STEP(at + 3);							\
 } while (0)
 
 /*
- * n columns (a constant, 1..6) of n_k elements; strides in floats.  A chain is
- * unrolled by a line of activations, else the branch that ends it would be
- * guessed wrong.
+ * A chain: n columns (a constant, 1..6) of n_k elements; strides in floats.
+ * The first chain of an output is put there, others are added.
  */
 ALWAYS_INLINE void
 tile_f32(const int n, const float *w, size_t n_k, const float *act,
-    size_t act_stride, float *out, size_t out_stride)
+    size_t act_stride, float *out, size_t out_stride, bool is_first)
 {
 	__m256 lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, lo4, hi4, lo5, hi5;
-	const float *a0, *a1, *a2, *a3, *a4, *a5;
-	size_t next = n * act_stride, left;
+	size_t step = act_stride * sizeof(*act), step3 = 3 * step;
+	size_t step5 = 5 * step;
+	uintptr_t base = (uintptr_t)act - step, next = base + n * step;
+	const float *end = w + n_k / STEPS * STEPS * PANEL_ROWS;
 
 	COLUMNS(ASK_OUT, 0);
-	COLUMNS(POINT, 0);
-	while (n_k > 0) {
-		left = n_k < PANEL_CHAIN ? n_k : PANEL_CHAIN;
-		n_k -= left;
-		COLUMNS(ZERO, 0);
-		for (; left >= 16; left -= 16) {
-			COLUMNS(ASK, 0);
-			STEPS_4(0);
-			STEPS_4(4);
-			STEPS_4(8);
-			STEPS_4(12);
-			w += 16 * PANEL_ROWS;
-			COLUMNS(ADVANCE, 16);
-		}
-		for (; left > 0; left--) {
-			STEP(0);
-			w += PANEL_ROWS;
-			COLUMNS(ADVANCE, 1);
-		}
-		COLUMNS(ADD, 0);
+	COLUMNS(ZERO, 0);
+	while (w != end) {
+		STEPS_ASK(0, 0);
+		STEPS_ASK(1, 2);
+		STEPS_ASK(2, 4);
+		STEPS_ASK(3, 6);
+		STEPS_ASK(4, 8);
+		STEPS_ASK(5, 10);
+		STEP(12);
+		STEP(13);
+		STEP(14);
+		STEP(15);
+		w += STEPS * PANEL_ROWS;
+		base += STEPS * sizeof(*act);
+		next += STEPS * sizeof(*act);
 	}
+	for (end = w + n_k % STEPS * PANEL_ROWS; w != end; w += PANEL_ROWS) {
+		STEP(0);
+		base += sizeof(*act);
+	}
+	if (is_first)
+		COLUMNS(END, put);
+	else
+		COLUMNS(END, add_to);
 }
 
 /* Each in a function of its own, or they would share too few registers. */
 #define TILE(n)								\
 static __attribute__((noinline)) void					\
 tile_f32_##n(const float *w, size_t n_k, const float *act,		\
-    size_t act_stride, float *out, size_t out_stride)			\
+    size_t act_stride, float *out, size_t out_stride, bool is_first)	\
 {									\
-	tile_f32(n, w, n_k, act, act_stride, out, out_stride);		\
+	tile_f32(n, w, n_k, act, act_stride, out, out_stride, is_first); \
 }
 TILE(1)
 TILE(2)
@@ -159,10 +172,11 @@ TILE(6)
 /* All columns; meanwhile the packed weights at `later` are asked for. */
 static void
 tiles_f32(const float *w, size_t n_k, const uint8_t *later, const float *act,
-    size_t act_stride, size_t n_cols, float *out, size_t out_stride)
+    size_t act_stride, size_t n_cols, float *out, size_t out_stride,
+    bool is_first)
 {
 	static void (*const tiles[])(const float *, size_t, const float *,
-	    size_t, float *, size_t) = { NULL, tile_f32_1, tile_f32_2,
+	    size_t, float *, size_t, bool) = { NULL, tile_f32_1, tile_f32_2,
 	    tile_f32_3, tile_f32_4, tile_f32_5, tile_f32_6 };
 	size_t n_tiles = (n_cols + TILE_COLS_F32 - 1) / TILE_COLS_F32, n;
 	size_t n_wide = n_cols % n_tiles;	/* by a column */
@@ -173,7 +187,7 @@ tiles_f32(const float *w, size_t n_k, const uint8_t *later, const float *act,
 		n_wide -= n_wide > 0;
 		prefetch(later, LATER_BYTES);
 		later += LATER_BYTES;
-		tiles[k](w, n_k, act, act_stride, out, out_stride);
+		tiles[k](w, n_k, act, act_stride, out, out_stride, is_first);
 		act += k * act_stride;
 		out += k * out_stride;
 	}
@@ -211,11 +225,11 @@ four_panels(const int t, const uint8_t *w0, size_t panel_bytes,
 	const uint8_t *w1 = w0 + panel_bytes, *w2 = w1 + panel_bytes;
 	const uint8_t *w3 = w2 + panel_bytes;
 	const int n = 4;
-	size_t k = 0, end;
+	size_t k = 0, chain = panel_chain(n_in), end;
 
 	memset(out, 0, sizeof(*out) * n * PANEL_ROWS);
 	while (k < n_in) {
-		end = n_in - k < PANEL_CHAIN ? n_in : k + PANEL_CHAIN;
+		end = n_in - k < chain ? n_in : k + chain;
 		ZERO(0, 0);
 		ZERO(1, 0);
 		ZERO(2, 0);
@@ -235,36 +249,40 @@ four_panels(const int t, const uint8_t *w0, size_t panel_bytes,
 	}
 }
 
-/* Chunk by chunk over a group of panels.  While tiles of one run the next is
+/* n elements to floats. */
+ALWAYS_INLINE void
+unpack(const int t, const uint8_t *w, size_t element_bytes, size_t n,
+    bool is_few, float *to)
+{
+	for (; n > 0; n--, w += element_bytes, to += PANEL_ROWS) {
+		if (is_few)
+			prefetch(w + FAR_BYTES, element_bytes);
+		_mm256_store_ps(to, load_rows(t, w, 0));
+		_mm256_store_ps(to + 8, load_rows(t, w, 8));
+	}
+}
+
+/* Chain by chain over a group of panels.  While tiles of one run the next is
  * asked for, which is another panel's and so can't be foreseen. */
 ALWAYS_INLINE void
 group_f32(const int t, const uint8_t *w, size_t element_bytes, size_t n_panels,
     size_t n_in, const float *act, size_t act_stride, size_t n_cols,
     float *out, size_t out_stride)
 {
-	_Alignas(64) float chunk[CHUNK * PANEL_ROWS];
-	size_t most = n_cols > FEW_COLS ? CHUNK : PANEL_CHAIN, i, j, k, n;
+	_Alignas(64) float chunk[PANEL_CHAIN * PANEL_ROWS];
+	size_t chain = panel_chain(n_in), i, j, n;
 	const uint8_t *p;
 
-	for (i = 0; i < n_cols; i++)
-		memset(out + i * out_stride, 0,
-		    n_panels * PANEL_ROWS * sizeof(*out));
 	for (i = 0; i < n_in; i += n)
-		for (j = 0, n = n_in - i < most ? n_in - i : most;
+		for (j = 0, n = n_in - i < chain ? n_in - i : chain;
 		    j < n_panels; j++) {
 			p = w + (j * n_in + i) * element_bytes;
-			for (k = 0; k < n; k++, p += element_bytes) {
-				float *to = chunk + k * PANEL_ROWS;
-
-				if (n_cols <= FEW_COLS)
-					prefetch(p + FAR_BYTES, element_bytes);
-				_mm256_store_ps(to, load_rows(t, p, 0));
-				_mm256_store_ps(to + 8, load_rows(t, p, 8));
-			}
-			p = j + 1 < n_panels ? p + (n_in - n) * element_bytes :
+			unpack(t, p, element_bytes, n, n_cols <= FEW_COLS,
+			    chunk);
+			p = j + 1 < n_panels ? p + n_in * element_bytes :
 			    w + (i + n) * element_bytes;
 			tiles_f32(chunk, n, p, act + i, act_stride, n_cols,
-			    out + j * PANEL_ROWS, out_stride);
+			    out + j * PANEL_ROWS, out_stride, i == 0);
 		}
 }
 

@@ -10,8 +10,7 @@
 
 #include "kernels/x86/panel_vnni.h"
 
-#define CHUNK		256	/* elements: 16 KB of floats */
-#define UNROLL		4	/* divides PANEL_CHAIN */
+#define UNROLL		4
 #define AHEAD_BYTES	1024
 
 #define ZERO(i, base, step, times, k)	sum##i = rows_zero_f()
@@ -30,34 +29,29 @@
 
 #define ADD(i, to)	rows_store_f(to, rows_add_f(rows_load_f(to), sum##i))
 
-/* n columns (a constant) of n_k elements. */
+/* A chain: n columns (a constant) of n_k elements. */
 ALWAYS_INLINE void
 tile_f32(const int n, const float *from, size_t n_k, const char *act,
     size_t act_stride, float *out, size_t out_stride)
 {
 	struct columns c = columns_at(act, act_stride);
-	size_t n_chain, k;
+	rows_f EACH_COLUMN(sum);
 
-	for (; n_k > 0; n_k -= n_chain) {
-		rows_f EACH_COLUMN(sum);
-
-		n_chain = n_k < PANEL_CHAIN ? n_k : PANEL_CHAIN;
-		COLUMNS(ZERO, 0);
-		for (k = n_chain; k >= UNROLL; k -= UNROLL) {
-			STEP(0);
-			STEP(1);
-			STEP(2);
-			STEP(3);
-			from += UNROLL * PANEL_ROWS;
-			columns_advance(&c, UNROLL * sizeof(float));
-		}
-		for (; k > 0; k--) {
-			STEP(0);
-			from += PANEL_ROWS;
-			columns_advance(&c, sizeof(float));
-		}
-		OUTPUTS(ADD);
+	COLUMNS(ZERO, 0);
+	for (; n_k >= UNROLL; n_k -= UNROLL) {
+		STEP(0);
+		STEP(1);
+		STEP(2);
+		STEP(3);
+		from += UNROLL * PANEL_ROWS;
+		columns_advance(&c, UNROLL * sizeof(float));
 	}
+	for (; n_k > 0; n_k--) {
+		STEP(0);
+		from += PANEL_ROWS;
+		columns_advance(&c, sizeof(float));
+	}
+	OUTPUTS(ADD);
 }
 
 static void
@@ -112,13 +106,13 @@ one_column(const int t, const uint8_t *w0, size_t panel_bytes,
 {
 	const uint8_t *w1 = w0 + panel_bytes, *w2 = w1 + panel_bytes;
 	const uint8_t *w3 = w2 + panel_bytes;
-	size_t k = 0, end;
+	size_t k = 0, chain = panel_chain(n_in), end;
 
 	clear_panel(out, PANEL_ROWS, PANELS);
 	while (k < n_in) {
 		rows_f s0 = rows_zero_f(), s1 = s0, s2 = s0, s3 = s0;
 
-		end = n_in - k < PANEL_CHAIN ? n_in : k + PANEL_CHAIN;
+		end = n_in - k < chain ? n_in : k + chain;
 		for (; k < end; k++) {
 			rows_f a = rows_set_f(x + k);
 
@@ -155,18 +149,18 @@ unpack(const int t, const uint8_t *w, size_t element_bytes, size_t n,
 	}
 }
 
-/* One panel, chunk by chunk. */
+/* One panel, chain by chain. */
 ALWAYS_INLINE void
 one_panel(const int t, const uint8_t *w, size_t element_bytes, size_t n_in,
     const char *act, size_t act_stride, size_t n_cols, float *out,
     size_t out_stride)
 {
-	_Alignas(64) float chunk[CHUNK * PANEL_ROWS];
-	size_t i, n;
+	_Alignas(64) float chunk[PANEL_CHAIN * PANEL_ROWS];
+	size_t chain = panel_chain(n_in), i, n;
 
 	clear_panel(out, out_stride, n_cols);
 	for (i = 0; i < n_in; i += n) {
-		n = n_in - i < CHUNK ? n_in - i : CHUNK;
+		n = n_in - i < chain ? n_in - i : chain;
 		unpack(t, w + i * element_bytes, element_bytes, n, chunk);
 		tiles_f32(chunk, n, act + i * sizeof(float), act_stride,
 		    n_cols, out, out_stride);
@@ -175,12 +169,12 @@ one_panel(const int t, const uint8_t *w, size_t element_bytes, size_t n_in,
 
 #define PART_COLS	96	/* 8 tiles */
 #define PART_PANELS	8
-#define PART_STRIDE	(CHUNK + 16)	/* floats; no power of two */
+#define PART_STRIDE	(PANEL_CHAIN + 16)	/* floats; no power of two */
 
 /* What many columns are computed in: rows of activations and of outputs often
  * lie a power of two apart and would push each other out of the caches. */
 struct part {
-	float	 weights[CHUNK * PANEL_ROWS];
+	float	 weights[PANEL_CHAIN * PANEL_ROWS];
 	float	 act[PART_COLS * PART_STRIDE];
 	float	 sum[PART_PANELS][PART_COLS * PANEL_ROWS];
 };
@@ -191,12 +185,12 @@ dense_part(const int t, struct part *p, const uint8_t *w, size_t element_bytes,
     size_t n_panels, size_t n_in, const char *act, size_t act_stride,
     size_t n_cols, float *out, size_t out_stride)
 {
-	size_t i, j, c, n;
+	size_t chain = panel_chain(n_in), i, j, c, n;
 
 	for (j = 0; j < n_panels; j++)
 		memset(p->sum[j], 0, n_cols * PANEL_ROWS * sizeof(float));
 	for (i = 0; i < n_in; i += n) {
-		n = n_in - i < CHUNK ? n_in - i : CHUNK;
+		n = n_in - i < chain ? n_in - i : chain;
 		for (c = 0; c < n_cols; c++)
 			memcpy(p->act + c * PART_STRIDE, act + c * act_stride +
 			    i * sizeof(float), n * sizeof(float));

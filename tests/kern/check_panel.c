@@ -249,13 +249,14 @@ check_panel(struct check *c, enum tensor_type t)
 	};
 	size_t n_shapes = c->is_quick ? 2 : N_ELEMENTS(shapes);
 	size_t block = type_info(t)->block_n, i;
-	/* one block, more than a chunk, a number of chunks and some more */
+	/* one block, more than a chunk, a number of chunks and some more; of
+	 * floats also two short chains */
 	const size_t lengths[] = { block, block == 1 ? 333 : 2 * block,
-	    block == 1 ? 512 : block == 32 ? 19 * block : 3 * block };
+	    block == 1 ? 512 : block == 32 ? 19 * block : 3 * block, 77 };
 	size_t s;
 	int kind;
 
-	for (i = 0; i < N_ELEMENTS(lengths); i++)
+	for (i = 0; i < N_ELEMENTS(lengths) - (block > 1); i++)
 		for (kind = 0; kind < 4; kind++)
 			for (s = 0; s < n_shapes; s++)
 				if (!try_packed(c, t, lengths[i], kind,
