@@ -3,9 +3,9 @@
 #define BM_KERNELS_EACH_H
 
 /*
- * DO(0) and, as far as n goes, DO(1) to DO(3) or to DO(7).  The numbers are literals, so
- * that DO can paste them into names of variables, which then live in
- * registers; n is a constant where the caller is inlined for it.
+ * DO(0) and, as far as n goes, DO(1) to DO(3) or to DO(7).  The numbers are
+ * literals, so that DO can paste them into names of variables, which then live
+ * in registers; n is a constant where the caller is inlined for it.
  */
 #define EACH_OF_4(n, DO) do {						\
 	DO(0);								\

@@ -31,6 +31,9 @@ check "no function that can't be bounded" "$(grep -nE \
 check "nothing unfinished" "$(grep -nE 'TODO|FIXME|(^|[^X])XXX([^X]|$)|not implemented' $code)"
 check "tests that are scripts can be run" "$(find tests -name '*.t' \
     ! -perm -100)"
+check "every test is run" "$(for f in tests/*/*.t tests/lint/*.sh \
+    tests/kern/*.sh tests/*/test_*.c; do grep -qF "$(basename "$f")" \
+    "$(dirname "$f")/Makefile.inc" || echo "$f"; done)"
 check "no function over 100 lines" "$(for f in $code; do awk -v f="$f" '
     /^\{/ { s = FNR } /^\}/ { if (s && FNR - s > 100)
         print f ":" s ": " FNR - s " lines"; s = 0 }' "$f"; done)"
