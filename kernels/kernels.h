@@ -58,9 +58,9 @@ struct act_sm8 {		/* act_q8 and its quants' magnitudes */
 
 /*
  * 32 quants with magnitudes and signs apart, their quads in such an order that
- * neighbours, 2 i and 2 i + 1, can be added: |q[0]| + |q[1]| of both is
- * ACT_PAIR_MOST at most, and so is |q[2]| + |q[3]|; 127 times that fits 16
- * bits.  at[i] says which quad is there, from bit 10 on; bit 6 + j is set if
+ * products of neighbours, 2 i and 2 i + 1, can be added: whatever values of
+ * IQ4_XS q[0] and q[1] of both are multiplied with, the sum fits 16 bits, and
+ * so it does with q[2] and q[3].  at[i] says which quad is there, from bit 10 on; bit 6 + j is set if
  * its quant j is negative: an index of 64 bytes each
  * (x86/panel_iq4_many_avx2.c).
  */
@@ -68,8 +68,6 @@ struct act_pairs {
 	uint8_t	 mag[32];
 	uint16_t at[8];
 };
-
-#define ACT_PAIR_MOST 258
 
 struct act_sm8k {		/* the same of act_q8k, and in pairs */
 	struct act_q8k	 a;

@@ -11,6 +11,7 @@
 #include "kernels/ref/ref.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "kernels/half.h"
 
@@ -124,8 +125,8 @@ quantize_sm8(const float *x, struct act_sm8 *out, size_t n)
 	}
 }
 
-const int32_t ref_pair_orders[8][8] = {
-	{ 0, 1, 2, 3, 4, 5, 6, 7 },	/* for want of a better one */
+const int32_t ref_pair_orders[REF_PAIR_ORDERS][8] = {
+	{ 0, 1, 2, 3, 4, 5, 6, 7 },
 	{ 0, 1, 2, 3, 4, 5, 6, 7 },
 	{ 0, 2, 1, 3, 4, 6, 5, 7 },
 	{ 0, 3, 1, 2, 4, 7, 5, 6 },
@@ -133,29 +134,44 @@ const int32_t ref_pair_orders[8][8] = {
 	{ 0, 5, 1, 4, 2, 7, 3, 6 },
 	{ 0, 6, 1, 7, 2, 4, 3, 5 },
 	{ 0, 7, 1, 6, 2, 5, 3, 4 },
+	{ 0, 7, 1, 2, 3, 5, 4, 6 },
+	{ 0, 6, 1, 3, 2, 5, 4, 7 },
+	{ 0, 3, 1, 6, 2, 4, 5, 7 },
+	{ 0, 1, 2, 7, 3, 4, 5, 6 },
+	{ 0, 2, 1, 4, 3, 5, 6, 7 },
+	{ 0, 6, 1, 2, 3, 7, 4, 5 },
+	{ 0, 5, 1, 7, 2, 6, 3, 4 },
+	{ 0, 1, 2, 5, 3, 7, 4, 6 },
 };
 
-/* Of the magnitudes of two quads. */
+/* Of two quads, each of which has two quants here. */
 static int
-can_be_added(const uint8_t *a, const uint8_t *b)
+can_be_added(const int8_t *a, const int8_t *b)
 {
-	return a[0] + a[1] + b[0] + b[1] <= ACT_PAIR_MOST &&
-	    a[2] + a[3] + b[2] + b[3] <= ACT_PAIR_MOST;
+	int magnitude = abs(a[0]) + abs(a[1]) + abs(b[0]) + abs(b[1]);
+	int sum = a[0] + a[1] + b[0] + b[1];
+
+	return REF_PAIR_MAGNITUDE * magnitude + REF_PAIR_SUM * abs(sum) <=
+	    INT16_MAX;
 }
 
 /* The first order of pairs which all can be added, or 0. */
 static int
-order_of(const uint8_t *mag)
+order_of(const int8_t *q)
 {
 	const int32_t *order;
 	int x, i;
 
-	for (x = 1; x < 8; x++) {
+	for (x = 1; x < REF_PAIR_ORDERS; x++) {
 		order = ref_pair_orders[x];
-		for (i = 0; i < 8; i += 2)
-			if (!can_be_added(mag + 4 * order[i],
-			    mag + 4 * order[i + 1]))
+		for (i = 0; i < 8; i += 2) {
+			const int8_t *a = q + 4 * order[i];
+			const int8_t *b = q + 4 * order[i + 1];
+
+			if (!can_be_added(a, b) ||
+			    !can_be_added(a + 2, b + 2))
 				break;
+		}
 		if (i == 8)
 			return x;
 	}
@@ -188,7 +204,7 @@ quantize_sm8k(const float *x, struct act_sm8k *out, size_t n)
 			const int8_t *q = out->a.q + 32 * s;
 
 			magnitudes(q, out->mag[s]);
-			order = order_of(out->mag[s]);
+			order = order_of(q);
 			out->apart[s] = order == 0;
 			put_pairs(q, out->mag[s], order, &out->pairs[s]);
 		}

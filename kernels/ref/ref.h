@@ -34,9 +34,19 @@ int32_t		 ref_products(const struct ref_block *b, const int8_t *a,
 		    int n);
 /* The values of the 4-bit code that IQ4_NL and IQ4_XS share. */
 extern const int8_t ref_iq4_values[16];
-/* The orders of quads an act_pairs may have: in order x, quads k and k ^ x are
- * neighbours. */
-extern const int32_t ref_pair_orders[8][8];
+/*
+ * The orders of quads an act_pairs may have, the first for want of a better
+ * one.  The next seven have every quad beside every other; the rest are those
+ * of all 105 that help most often after them.
+ */
+#define REF_PAIR_ORDERS	16
+extern const int32_t ref_pair_orders[REF_PAIR_ORDERS][8];
+/*
+ * Four quants, of magnitudes that sum to m, themselves to s, make of values
+ * from -127 to 113 at most REF_PAIR_MAGNITUDE m + REF_PAIR_SUM |s|.
+ */
+#define REF_PAIR_MAGNITUDE	((127 + 113) / 2)
+#define REF_PAIR_SUM		((127 - 113) / 2)
 /* Twice the values of E2M1, for MXFP4. */
 extern const int8_t ref_mxfp4_values[16];
 

@@ -16,32 +16,6 @@
 #define IQ4_NL_BYTES	288	/* of a block column */
 #define IQ4_XS_BYTES	2176
 
-/* acc + scale * (mag0 . *v0 + mag1 . *v1), whose sum is sure to fit */
-ALWAYS_INLINE __m256i
-mac_pair(__m256i acc, __m256i mag0, const __m256i *v0, __m256i mag1,
-    const __m256i *v1, __m256i scale)
-{
-	__m256i product, other;
-
-	__asm__("vpmaddubsw %4, %3, %1\n\tvpmaddubsw %6, %5, %2\n\t"
-	    "vpaddw %2, %1, %1\n\tvpmaddwd %7, %1, %1\n\t"
-	    "vpaddd %1, %0, %0" : "+x" (acc), "=&x" (product), "=&x" (other)
-	    : "x" (mag0), "m" (*v0), "x" (mag1), "m" (*v1), "x" (scale));
-	return acc;
-}
-
-/* acc + scale * (mag . *v) */
-ALWAYS_INLINE __m256i
-mac_scaled(__m256i acc, __m256i mag, const __m256i *v, __m256i scale)
-{
-	__m256i product;
-
-	__asm__("vpmaddubsw %3, %2, %1\n\tvpmaddwd %4, %1, %1\n\t"
-	    "vpaddd %1, %0, %0" : "+x" (acc), "=&x" (product)
-	    : "x" (mag), "m" (*v), "x" (scale));
-	return acc;
-}
-
 ALWAYS_INLINE __m256i
 iq4_values(void)
 {

@@ -75,49 +75,63 @@ put_quads(const uint8_t *w, copies *to)
 
 /* ---- a tile of columns ---- */
 
-/* Where the copy is that a column picks for its quad at i. */
-#define COPY(p, i) ((const __m256i *)((const char *)quads + (p)->at[i]))
-
-/* Two quads of column i, added before they are widened, and not added. */
-#define PAIR_COLUMN(k, i) do {						\
-	const __m256i *v0 = COPY(pairs##i, k);				\
-	const __m256i *v1 = COPY(pairs##i, (k) + 1);			\
-	__m256i mag0 = broadcast_32(pairs##i->mag + 4 * (k));		\
-	__m256i mag1 = broadcast_32(pairs##i->mag + 4 * (k) + 4);	\
+/*
+ * Half of the rows, the second at 32, of the copies at at0 and at1 that a
+ * column picks for two quads: sums += scale * (mag0 . copy + mag1 . copy),
+ * added before they are widened.  The addresses are sums in the operands:
+ * additions of their own would take the multiplications' ports.
+ */
+#define MAC_PAIR(sums, half, scale) do {				\
+	__m256i product, other;						\
 									\
-	lo##i = mac_pair(lo##i, mag0, v0, mag1, v1, s0);		\
-	hi##i = mac_pair(hi##i, mag0, v0 + 1, mag1, v1 + 1, s1);	\
+	__asm__("vpmaddubsw " #half "(%7,%4), %3, %1\n\t"		\
+	    "vpmaddubsw " #half "(%7,%6), %5, %2\n\t"			\
+	    "vpaddw %2, %1, %1\n\tvpmaddwd %8, %1, %1\n\t"		\
+	    "vpaddd %1, %0, %0" : "+x" (sums), "=&x" (product),		\
+	    "=&x" (other) : "x" (mag0), "r" (at0), "x" (mag1), "r" (at1), \
+	    "r" (quads), "x" (scale), "m" (*(const copies (*)[8])quads)); \
 } while (0)
 
-#define APART_COLUMN(k, i) do {						\
-	const __m256i *v0 = COPY(pairs##i, k);				\
-	const __m256i *v1 = COPY(pairs##i, (k) + 1);			\
+/* Likewise, widened before they are added. */
+#define MAC_APART(sums, half, scale) do {				\
+	__m256i product, other;						\
+									\
+	__asm__("vpmaddubsw " #half "(%7,%4), %3, %1\n\t"		\
+	    "vpmaddubsw " #half "(%7,%6), %5, %2\n\t"			\
+	    "vpmaddwd %8, %1, %1\n\tvpmaddwd %8, %2, %2\n\t"		\
+	    "vpaddd %1, %0, %0\n\tvpaddd %2, %0, %0" : "+x" (sums),	\
+	    "=&x" (product), "=&x" (other) : "x" (mag0), "r" (at0),	\
+	    "x" (mag1), "r" (at1), "r" (quads), "x" (scale),		\
+	    "m" (*(const copies (*)[8])quads));				\
+} while (0)
+
+/* Quads k and k + 1 of column i. */
+#define TWO_OF_COLUMN(MAC, k, i) do {					\
+	size_t at0 = pairs##i->at[k], at1 = pairs##i->at[(k) + 1];	\
 	__m256i mag0 = broadcast_32(pairs##i->mag + 4 * (k));		\
 	__m256i mag1 = broadcast_32(pairs##i->mag + 4 * (k) + 4);	\
 									\
-	lo##i = mac_scaled(lo##i, mag0, v0, s0);			\
-	hi##i = mac_scaled(hi##i, mag0, v0 + 1, s1);			\
-	lo##i = mac_scaled(lo##i, mag1, v1, s0);			\
-	hi##i = mac_scaled(hi##i, mag1, v1 + 1, s1);			\
+	MAC(lo##i, 0, s0);						\
+	MAC(hi##i, 32, s1);						\
 } while (0)
 
 #define EACH_COLUMN(DO)	EACH_OF_4(n, DO)
 
-#define TWO_QUADS(k, DO) do {						\
-	DO(k, 0);							\
+#define TWO_QUADS(MAC, k) do {						\
+	TWO_OF_COLUMN(MAC, k, 0);					\
 	if (n > 1)							\
-		DO(k, 1);						\
+		TWO_OF_COLUMN(MAC, k, 1);				\
 	if (n > 2)							\
-		DO(k, 2);						\
+		TWO_OF_COLUMN(MAC, k, 2);				\
 	if (n > 3)							\
-		DO(k, 3);						\
+		TWO_OF_COLUMN(MAC, k, 3);				\
 } while (0)
 
-#define EIGHT_QUADS(DO) do {						\
-	TWO_QUADS(0, DO);						\
-	TWO_QUADS(2, DO);						\
-	TWO_QUADS(4, DO);						\
-	TWO_QUADS(6, DO);						\
+#define EIGHT_QUADS(MAC) do {						\
+	TWO_QUADS(MAC, 0);						\
+	TWO_QUADS(MAC, 2);						\
+	TWO_QUADS(MAC, 4);						\
+	TWO_QUADS(MAC, 6);						\
 } while (0)
 
 #define CLEAR(i) lo##i = hi##i = _mm256_setzero_si256()
@@ -187,9 +201,9 @@ tile(const int n, const struct part *p, size_t sub, const char *act,
 
 		if (apart & 1) {
 			EACH_COLUMN(FORGET);
-			EIGHT_QUADS(APART_COLUMN);
+			EIGHT_QUADS(MAC_APART);
 		} else {
-			EIGHT_QUADS(PAIR_COLUMN);
+			EIGHT_QUADS(MAC_PAIR);
 		}
 		EACH_COLUMN(STEP);
 	}

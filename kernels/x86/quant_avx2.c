@@ -239,22 +239,32 @@ quantize_sm8(const float *x, struct act_sm8 *out, size_t n)
 	}
 }
 
+/* Words of all quads plus those of the quads beside them in an order. */
+static inline __m256i
+add_neighbours(__m256i v, __m256i order)
+{
+	v = _mm256_permutevar8x32_epi32(v, order);
+	return _mm256_add_epi16(v, _mm256_shuffle_epi32(v, 0xb1));
+}
+
 /* The first of ref_pair_orders whose pairs all can be added, or 0. */
 static inline int
-order_of(__m256i mag)
+order_of(__m256i q, __m256i mag)
 {
-	const __m256i quads = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-	__m256i sums = _mm256_maddubs_epi16(mag, _mm256_set1_epi8(1));
-	__m256i too_much;
+	const __m256i one = _mm256_set1_epi8(1);
+	const __m256i times = _mm256_set1_epi16(REF_PAIR_SUM);
+	__m256i sums = _mm256_maddubs_epi16(one, q);
+	__m256i most = _mm256_mullo_epi16(_mm256_maddubs_epi16(mag, one),
+	    _mm256_set1_epi16(REF_PAIR_MAGNITUDE)), order, over;
 	int x;
 
-	/* order x has every quad beside that whose number is so in x bits */
-	for (x = 1; x < 8; x++) {
-		too_much = _mm256_cmpgt_epi16(_mm256_add_epi16(sums,
-		    _mm256_permutevar8x32_epi32(sums, _mm256_xor_si256(quads,
-		    _mm256_set1_epi32(x)))), _mm256_set1_epi16(
-		    ACT_PAIR_MOST));
-		if (_mm256_testz_si256(too_much, too_much))
+	for (x = 1; x < REF_PAIR_ORDERS; x++) {
+		order = load_32(ref_pair_orders[x]);
+		over = _mm256_add_epi16(add_neighbours(most, order),
+		    _mm256_mullo_epi16(_mm256_abs_epi16(add_neighbours(sums,
+		    order)), times));
+		over = _mm256_subs_epu16(over, _mm256_set1_epi16(INT16_MAX));
+		if (_mm256_testz_si256(over, over))
 			return x;
 	}
 	return 0;
@@ -289,7 +299,7 @@ quantize_sm8k(const float *x, struct act_sm8k *out, size_t n)
 
 			magnitudes(q, out->mag[s]);
 			mag = load_32(out->mag[s]);
-			order = order_of(mag);
+			order = order_of(load_32(q), mag);
 			out->apart[s] = order == 0;
 			put_pairs(q, mag, order, &out->pairs[s]);
 		}

@@ -12,6 +12,7 @@
 
 #include "kernels/half.h"
 #include "kernels/matmul.h"
+#include "kernels/ref/ref.h"
 
 #define MAX_N 2048
 #define N_HOSTILE 6
@@ -52,18 +53,35 @@ paired_quant(const struct act_pairs *p, size_t i)
 	return NAN;
 }
 
-/* Of neighbours nothing exceeds 16 bits. */
+/* What two quants of neighbours make of the worst values fits 16 bits. */
+static bool
+can_be_added(const struct act_pairs *p, size_t place)
+{
+	double least = 0, most = 0;
+	size_t i;
+
+	for (i = 0; i < 4; i++) {
+		size_t k = place / 4 + i / 2, j = place % 4 + i % 2;
+		double q = paired_quant(p, 4 * (p->at[k] >> 10) + j);
+		double low = q * ref_iq4_values[0];
+		double high = q * ref_iq4_values[15];
+
+		least += fmin(low, high);
+		most += fmax(low, high);
+	}
+	return least >= INT16_MIN && most <= INT16_MAX;
+}
+
 static bool
 pairs_fit(const struct act_sm8k *a, size_t s)
 {
-	const uint8_t *m = a->pairs[s].mag;
 	size_t i;
 
 	if (a->apart[s])
 		return true;
-	for (i = 0; i < 32; i += 8, m += 8)
-		if (127 * (m[0] + m[1] + m[4] + m[5]) > INT16_MAX ||
-		    127 * (m[2] + m[3] + m[6] + m[7]) > INT16_MAX)
+	for (i = 0; i < 32; i += 8)
+		if (!can_be_added(&a->pairs[s], i) ||
+		    !can_be_added(&a->pairs[s], i + 2))
 			return false;
 	return true;
 }
