@@ -122,11 +122,14 @@ attend_tile_run(enum attend_form form, struct attend_tile *t)
 		kern->attend_q8_0(t);
 }
 
-/* 2^(max - new), where nothing at all counts nothing. */
+/* 2^(max - new), where nothing at all counts nothing.  Of two weights one is
+ * 1, for which no power need be computed. */
 static float
 weight_of(float max, float new)
 {
-	return max == -INFINITY ? 0 : exp2f(max - new);
+	if (max == -INFINITY)
+		return 0;
+	return max == new ? 1 : exp2f(max - new);
 }
 
 void
@@ -136,8 +139,7 @@ attend_merge(float *acc, struct attend_sum *sum, const float *acc_later,
 	float max = fmaxf(sum->max, later->max);
 	float a = weight_of(sum->max, max), b = weight_of(later->max, max);
 
-	for (size_t i = 0; i < n_dims; i++)
-		acc[i] = acc[i] * a + acc_later[i] * b;
+	kern->blend(acc, a, acc_later, b, n_dims);
 	sum->sum = sum->sum * a + later->sum * b;
 	sum->max = max;
 }

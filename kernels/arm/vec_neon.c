@@ -54,6 +54,18 @@ add(const float *x, float *y, size_t n)
 		y[i] += x[i];
 }
 
+static void
+blend(float *y, float a, const float *x, float b, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i + 4 <= n; i += 4)
+		vst1q_f32(y + i, vaddq_f32(vmulq_n_f32(vld1q_f32(y + i), a),
+		    vmulq_n_f32(vld1q_f32(x + i), b)));
+	for (; i < n; i++)
+		y[i] = a * y[i] + b * x[i];
+}
+
 /* s + the four of v, widened */
 ALWAYS_INLINE void
 add_wide(float64x2_t s[2], float32x4_t v)
@@ -189,6 +201,7 @@ void
 neon_overlay_vec(struct kern_table *t)
 {
 	t->add = add;
+	t->blend = blend;
 	t->rms_norm = rms_norm;
 	t->softmax = softmax;
 	t->silu_mul = silu_mul;

@@ -20,6 +20,15 @@ add(const float *x, float *y, size_t n)
 }
 
 static void
+blend(float *y, float a, const float *x, float b, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		y[i] = a * y[i] + b * x[i];
+}
+
+static void
 rms_norm(const float *x, const float *w, float *out, size_t n, float eps)
 {
 	double sum = 0;
@@ -84,6 +93,7 @@ void
 ref_table_vec(struct kern_table *t)
 {
 	t->add = add;
+	t->blend = blend;
 	t->rms_norm = rms_norm;
 	t->softmax = softmax;
 	t->silu_mul = silu_mul;

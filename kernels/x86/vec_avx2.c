@@ -58,6 +58,20 @@ add(const float *x, float *y, size_t n)
 		y[i] += x[i];
 }
 
+static void
+blend(float *y, float a, const float *x, float b, size_t n)
+{
+	const __m256 va = _mm256_set1_ps(a), vb = _mm256_set1_ps(b);
+	size_t i;
+
+	for (i = 0; i + 8 <= n; i += 8)
+		_mm256_storeu_ps(y + i, _mm256_add_ps(
+		    _mm256_mul_ps(va, _mm256_loadu_ps(y + i)),
+		    _mm256_mul_ps(vb, _mm256_loadu_ps(x + i))));
+	for (; i < n; i++)
+		y[i] = a * y[i] + b * x[i];
+}
+
 static inline double
 sum_f64(__m256d v)
 {
@@ -212,6 +226,7 @@ void
 avx2_overlay_vec(struct kern_table *t)
 {
 	t->add = add;
+	t->blend = blend;
 	t->rms_norm = rms_norm;
 	t->softmax = softmax;
 	t->silu_mul = silu_mul;

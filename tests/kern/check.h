@@ -78,6 +78,7 @@ bool	 check_quantize_sm8(struct check *c);
 bool	 check_quantize_sm8k(struct check *c);
 bool	 check_f32_to_f16(struct check *c);
 bool	 check_add(struct check *c);
+bool	 check_blend(struct check *c);
 bool	 check_rms_norm(struct check *c);
 bool	 check_softmax(struct check *c);
 bool	 check_silu_mul(struct check *c);

@@ -92,6 +92,29 @@ check_add(struct check *c)
 	return for_inputs(c, try_add);
 }
 
+static bool
+try_blend(struct check *c, struct input *in)
+{
+	float *x = floats(in, AREA_X), *y = floats(in, AREA_OUT);
+	float want[MAX_N], a = 0.7f, b = 1.1f;
+
+	for (size_t i = 0; i < in->n; i++) {
+		float ay = a * y[i], bx = b * x[i];
+
+		want[i] = ay + bx;
+	}
+	c->now->blend(y, a, x, b, in->n);
+	if (memcmp(y, want, in->n * sizeof(*y)) != 0)
+		return fail(c, "bits differ from float products, added");
+	return true;
+}
+
+bool
+check_blend(struct check *c)
+{
+	return for_inputs(c, try_blend);
+}
+
 static double
 rms_scale(const float *x, size_t n, float eps)
 {
