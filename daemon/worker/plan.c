@@ -38,7 +38,7 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
 #define SURPRISE_MAX	2.0
 
 #define MARGIN_FIRST	0.1
-#define MARGIN_LEAST	0.08
+#define MARGIN_LEAST	0.1
 #define MARGIN_MOST	0.5
 #define MARGIN_RISE	0.02	/* when a step goes beyond it */
 #define MARGIN_ONE_IN	10

@@ -6,11 +6,12 @@
 
 PREFIX is an installed tree (make install prefix=...).  Tokens a second of 16
 streams while all of them run, and of the offline bench with as many sequences
-of the same length, in turns, since the machine's speed is not constant; the
-median of the rounds and of their ratios.  Then, with a model that takes next
-to no time itself, how much later a client has the first token than the worker
-that makes it: connection, HTTP, queue and channel, both ways, and the choice
-of the token.  Figures only; nothing passes or fails.
+of the same length, in turns and in short rounds, since the machine's speed is
+not constant; the median of the rounds, and of the ratios of each round over
+HTTP to the mean of those before and behind it.  Then, with a model that takes
+next to no time itself, how much later a client has the first token than the
+worker that makes it: connection, HTTP, queue and channel, both ways, and the
+choice of the token.  Figures only; nothing passes or fails.
 """
 import os
 import statistics
@@ -18,7 +19,7 @@ import sys
 import time
 
 args = sys.argv[1:]
-ROUNDS = int(args.pop(1)) if args[0] == "--rounds" else 3
+ROUNDS = int(args.pop(1)) if args[0] == "--rounds" else 8
 args = [a for a in args if a != "--rounds"]
 prefix, model = os.path.abspath(args[0]), os.path.abspath(args[1])
 small = os.path.abspath(args[2]) if len(args) > 2 else None
@@ -28,7 +29,7 @@ from bm import *
 from clients import *
 
 N_STREAMS = 16
-N_TOKENS = 64
+N_TOKENS = 32
 N_FIRST = 300
 THREADS = len(os.sched_getaffinity(0))
 
@@ -39,14 +40,14 @@ def daemon(path):
 
 
 def over_http(d):
-    """Tokens a second from when all streams have begun until the first ends."""
+    """Tokens a second of the streams while all run: as a mean, and by the median time between two tokens, which what
+    comes over the machine now and then does not change.  Every token is taken for an event, which all but a few are."""
     clients = together(d.port, [{"prompt": f"{i}", "max_tokens": N_TOKENS, "ignore_eos": True, "temperature": 0.8,
                                  "seed": i} for i in range(N_STREAMS)])
-    begin = max(c.seen[0] for c in clients)
-    # Some tokens release no text, hence no event; all end after N_TOKENS.
-    end = min(c.seen[-2] for c in clients)
-    n = sum((len(c.seen) - sum(t <= begin or t > end for t in c.seen)) * N_TOKENS / (len(c.seen) - 1) for c in clients)
-    return n / (end - begin)
+    begin, end = max(c.seen[0] for c in clients), min(c.seen[-2] for c in clients)
+    all_run = [[t for t in c.seen if begin <= t <= end] for c in clients]
+    gaps = [b - a for seen in all_run for a, b in zip(seen, seen[1:])]
+    return sum((len(seen) - 1) / (seen[-1] - seen[0]) for seen in all_run), N_STREAMS / statistics.median(gaps)
 
 
 def offline():
@@ -71,14 +72,19 @@ def first_tokens(d):
 
 d = daemon(model)
 over_http(d)
-pairs = []
+alone, served = [offline()], []
 for _ in range(ROUNDS):
-    pairs.append((offline(), over_http(d)))
-    print(f"# offline {pairs[-1][0]:.1f}, over HTTP {pairs[-1][1]:.1f} tokens/s", flush=True)
+    served.append(over_http(d))
+    alone.append(offline())
+    print(f"# offline {alone[-2]:.1f}, over HTTP {served[-1][0]:.1f} ({served[-1][1]:.1f} by the median step), "
+          f"offline {alone[-1]:.1f} tokens/s", flush=True)
 level = d.json("show", "workers")[0]["cpu_level"]
 d.stop()
-print(f"{N_STREAMS} streams: offline {statistics.median(p[0] for p in pairs):.1f} tokens/s, over HTTP "
-      f"{statistics.median(p[1] for p in pairs):.1f}, ratio {statistics.median(p[1] / p[0] for p in pairs):.3f}; {level}")
+for i, how in enumerate(("mean", "median step")):
+    ratios = [2 * s[i] / (a + b) for s, a, b in zip(served, alone, alone[1:])]
+    print(f"{N_STREAMS} streams: offline {statistics.median(alone):.1f} tokens/s, over HTTP "
+          f"{statistics.median(s[i] for s in served):.1f}, ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to "
+          f"{max(ratios):.3f}), by the {how}; {level}")
 if small:
     d = daemon(small)
     client, gate, worker = first_tokens(d)
