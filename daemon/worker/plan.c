@@ -43,8 +43,9 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
 #define MARGIN_RISE	0.02	/* when a step goes beyond it */
 #define MARGIN_ONE_IN	10
 #define MARGIN_NEAR	2	/* one part in so many of the bound */
-/* The part of the bound for what comes after the layers. */
-#define AFTERWARDS	0.05
+/* The part of the bound for what comes after the layers: choosing tokens, and
+ * their way to the client on a machine where all cores compute. */
+#define AFTERWARDS	0.07
 /* Of the least slice, what goes on in a step that is late: one part in so
  * many. */
 #define LEAST_PART	4
