@@ -90,7 +90,8 @@ struct plan_progress {
 /*
  * Must the streams' rows go on without those of the prompts?  So it is when
  * with one more layer of these, and at the pace of the step so far, the streams
- * would have waited for longer than max_gap_ms, and for longer than planned.
+ * would have waited for about max_gap_ms.  But part of the least slice goes on
+ * in any case, and all of it where the streams alone take longer than that.
  */
 bool	 plan_is_late(const struct plan *p, const struct plan_work *w,
 	    const struct plan_progress *at);
