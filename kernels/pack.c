@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Packing is one transposition, described by the table of fields; nothing is
- * decoded or rounded, so unpacking gives back the very bytes.
+ * Packing is one transposition, described by the table of fields, of blocks
+ * that are, for some types, arranged otherwise before; nothing is rounded, so
+ * unpacking gives back the very bytes.
  */
 #include "config.h"
 
@@ -11,7 +12,8 @@
 
 #include "base/mem.h"
 
-#define MAX_FIELDS 5
+#define MAX_FIELDS	5
+#define BLOCK_MAX	256	/* bytes of one that is arranged */
 
 struct field {
 	uint16_t	 offset;	/* in GGUF's block */
@@ -19,9 +21,69 @@ struct field {
 	uint16_t	 unit;
 };
 
+/* Where Q6_K has element i of 256: the byte and the shift of its low nibble,
+ * those of its two high bits. */
+struct place_q6 {
+	size_t	 low, high;
+	int	 low_shift, high_shift;
+};
+
+static inline struct place_q6
+place_q6(size_t i)
+{
+	size_t half = i / 128, quarter = i % 128 / 32, k = i % 32;
+
+	return (struct place_q6){ 64 * half + 32 * (quarter % 2) + k,
+	    128 + 32 * half + k, 4 * (int)(quarter / 2), 2 * (int)quarter };
+}
+
+/* A block as it is packed (pack.h), from GGUF's ... */
+static void
+arrange_q6_k(const uint8_t *block, uint8_t *to)
+{
+	uint8_t q[256];
+	size_t i, j;
+
+	for (i = 0; i < 256; i++) {
+		struct place_q6 p = place_q6(i);
+
+		q[i] = (uint8_t)((block[p.low] >> p.low_shift & 15) |
+		    (block[p.high] >> p.high_shift & 3) << 4);
+	}
+	for (i = 0; i < 256; i += 16)
+		for (j = 0; j < 12; j++)
+			*to++ = (uint8_t)(q[i + j] |
+			    (q[i + 12 + j % 4] >> (4 - j / 4 * 2) & 3) << 6);
+	memcpy(to, block + 192, 18);
+}
+
+/* ... and back. */
+static void
+restore_q6_k(const uint8_t *arranged, uint8_t *block)
+{
+	size_t i;
+
+	memset(block, 0, 192);
+	for (i = 0; i < 256; i++) {
+		const uint8_t *a = arranged + i / 16 * 12;
+		struct place_q6 p = place_q6(i);
+		size_t k = i % 16, at = k % 4;
+		int q = k < 12 ? a[k] & 63 : a[at] >> 6 << 4 |
+		    a[at + 4] >> 6 << 2 | a[at + 8] >> 6;
+
+		block[p.low] |= (uint8_t)((q & 15) << p.low_shift);
+		block[p.high] |= (uint8_t)(q >> 4 << p.high_shift);
+	}
+	memcpy(block + 192, arranged + 192, 18);
+}
+
 static const struct layout {
 	struct field	 fields[MAX_FIELDS];
 	enum act_form	 one, many;	/* activations: one row, more */
+	/* from GGUF's block to one of as many bytes with the quants in another
+	 * order, and back; or NULL */
+	void		 (*arrange)(const uint8_t *block, uint8_t *to);
+	void		 (*restore)(const uint8_t *arranged, uint8_t *block);
 } layouts[TYPE_LIMIT] = {
 	[TYPE_F32] = { { { 0, 4, 4 } }, ACT_F32, ACT_F32 },
 	[TYPE_F16] = { { { 0, 2, 2 } }, ACT_F32, ACT_F32 },
@@ -46,8 +108,8 @@ static const struct layout {
 	    { 2, 2, 2 } }, ACT_Q8K, ACT_Q8K },
 	[TYPE_Q5_K] = { { { 48, 128, 4 }, { 16, 32, 4 }, { 4, 12, 4 },
 	    { 0, 2, 2 }, { 2, 2, 2 } }, ACT_Q8K, ACT_Q8K },
-	[TYPE_Q6_K] = { { { 0, 128, 4 }, { 128, 64, 4 }, { 192, 16, 4 },
-	    { 208, 2, 2 } }, ACT_Q8K, ACT_Q8K },
+	[TYPE_Q6_K] = { { { 0, 192, 4 }, { 192, 16, 4 }, { 208, 2, 2 } },
+	    ACT_Q8K, ACT_Q8K, arrange_q6_k, restore_q6_k },
 };
 
 bool
@@ -114,7 +176,12 @@ static void
 put_block(enum tensor_type t, const uint8_t *from, size_t row, uint8_t *to)
 {
 	const struct field *f = layouts[t].fields;
+	uint8_t arranged[BLOCK_MAX];
 
+	if (layouts[t].arrange != NULL) {
+		layouts[t].arrange(from, arranged);
+		from = arranged;
+	}
 	for (; f < layouts[t].fields + MAX_FIELDS && f->bytes != 0; f++) {
 		put_field(from + f->offset, f, row, to);
 		to += (size_t)PANEL_ROWS * f->bytes;
@@ -128,14 +195,19 @@ pack_get_block(enum tensor_type t, const void *panel, size_t block, size_t row,
 	const struct field *f = layouts[t].fields;
 	size_t block_bytes = type_info(t)->block_bytes, i;
 	const uint8_t *from = panel;
+	uint8_t arranged[BLOCK_MAX], *to = bytes;
 
+	if (layouts[t].restore != NULL)
+		to = arranged;
 	from += block * PANEL_ROWS * block_bytes;
 	for (; f < layouts[t].fields + MAX_FIELDS && f->bytes != 0; f++) {
 		for (i = 0; i < f->bytes; i += f->unit)
-			memcpy(bytes + f->offset + i,
+			memcpy(to + f->offset + i,
 			    from + PANEL_ROWS * i + row * f->unit, f->unit);
 		from += (size_t)PANEL_ROWS * f->bytes;
 	}
+	if (layouts[t].restore != NULL)
+		layouts[t].restore(arranged, bytes);
 }
 
 /* Elements that are their own blocks: a row is one field. */

@@ -11,6 +11,11 @@
  *
  *	panel[block][field][unit][row 0..15][byte]
  *
+ * Q6_K's quants are arranged otherwise before: 16 elements are three units.
+ * The bytes of unit j have the quants of quad j in bits 0 to 5; above are two
+ * bits, 4 - 2 j and the next, of the quants of quad 3.  So three of four quads
+ * come out with one operation, and a sub-block lies in one place.
+ *
  * So a packed matrix has as many bytes as GGUF's, except for the rows of zeros
  * that fill the last panel, and a vector register holds one unit of many rows.
  */
@@ -24,7 +29,7 @@
 #define PANEL_CHAIN	256
 #define PACK_ALIGN	64	/* of a packed matrix in memory */
 /* Rises whenever the bytes of some packed type change. */
-#define PACK_VERSION	1
+#define PACK_VERSION	2
 
 /* Elements in a chain of rows of n_in.  A sum has the least error when its
  * chains are about as long as they are many; long ones are faster. */

@@ -301,14 +301,19 @@ unpack_q5_k(const uint8_t *w, struct chunk *c, size_t i)
 	put_scales_k4(w + 2560, c);
 }
 
-/* q - 32 with bits 2n and 2n + 1 of h as the fifth and sixth of q. */
+/* q - 32, q in bits 0 to 5. */
 ALWAYS_INLINE int8x16_t
-join_q6(int8x16_t q, uint8x16_t h, int n)
+alone_q6(uint8x16_t v)
 {
-	uint8x16_t bits = vshlq_u8(h, vdupq_n_s8((int8_t)(4 - 2 * n)));
+	return vsubq_s8(vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(63))),
+	    vdupq_n_s8(32));
+}
 
-	return vsubq_s8(vorrq_s8(q, vreinterpretq_s8_u8(vandq_u8(bits,
-	    vdupq_n_u8(0x30)))), vdupq_n_s8(32));
+/* q - 32, two bits of q being above those of a, of b, and of c. */
+ALWAYS_INLINE int8x16_t
+spread_q6(uint8x16_t a, uint8x16_t b, uint8x16_t c)
+{
+	return alone_q6(vshrq_n_u8(vsriq_n_u8(a, vsriq_n_u8(b, c, 2), 2), 2));
 }
 
 /* 16 scales with sign, a byte each. */
@@ -330,41 +335,23 @@ put_signed_scales(const uint8_t *w, struct chunk *c)
 		}
 }
 
-/* A half of 128 elements is four quarters: two in the low nibbles, two in the
- * high ones, with their upper bits in two bits each of the same 32 bytes. */
+/* A sub-block is three quads alone and one in what they leave free. */
 ALWAYS_INLINE void
 unpack_q6_k(const uint8_t *w, struct chunk *c, size_t i)
 {
-	size_t half, k, g, quad;
+	const uint8_t *p;
+	size_t s, g;
 
-	for (half = 0; half < 2; half++)
-		for (k = 0; k < 8; k += 2)
-			for (g = 0; g < 4; g++) {
-				const uint8_t *l = w + 1024 * half + 64 * k +
-				    16 * g;
-				const uint8_t *h = w + 2048 + 512 * half +
-				    64 * k + 16 * g;
-				uint8x16_t a0 = vld1q_u8(l);
-				uint8x16_t a1 = vld1q_u8(l + 64);
-				uint8x16_t b0 = vld1q_u8(l + 512);
-				uint8x16_t b1 = vld1q_u8(l + 512 + 64);
-				uint8x16_t h0 = vld1q_u8(h);
-				uint8x16_t h1 = vld1q_u8(h + 64);
+	for (s = 0; s < 16; s++)
+		for (g = 0; g < 4; g++) {
+			p = w + 192 * s + 16 * g;
 
-				quad = 32 * half + k;
-				put_octet(c, quad, g,
-				    join_q6(low_nibbles(a0), h0, 0),
-				    join_q6(low_nibbles(a1), h1, 0));
-				put_octet(c, quad + 8, g,
-				    join_q6(low_nibbles(b0), h0, 1),
-				    join_q6(low_nibbles(b1), h1, 1));
-				put_octet(c, quad + 16, g,
-				    join_q6(high_nibbles(a0), h0, 2),
-				    join_q6(high_nibbles(a1), h1, 2));
-				put_octet(c, quad + 24, g,
-				    join_q6(high_nibbles(b0), h0, 3),
-				    join_q6(high_nibbles(b1), h1, 3));
-			}
+			put_octet(c, 4 * s, g, alone_q6(vld1q_u8(p)),
+			    alone_q6(vld1q_u8(p + 64)));
+			put_octet(c, 4 * s + 2, g, alone_q6(vld1q_u8(p +
+			    128)), spread_q6(vld1q_u8(p), vld1q_u8(p + 64),
+			    vld1q_u8(p + 128)));
+		}
 	put_signed_scales(w + 3072, c);
 	put_scales(w + 3328, c->d[0]);
 }

@@ -69,7 +69,8 @@ struct shape_b256 {
 
 #define EACH_CHAIN(s, DO) do {						\
 	DO(0);								\
-	DO(1);								\
+	if ((s).span_chains > 1)					\
+		DO(1);							\
 	if ((s).span_chains > 2) {					\
 		DO(2);							\
 		DO(3);							\

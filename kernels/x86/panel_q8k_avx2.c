@@ -164,34 +164,30 @@ unit_q5_k(const uint8_t *w, size_t span, size_t i, size_t k, size_t at)
 	    and_constant(high, &bit_4));
 }
 
-/* A span has half of each of 4 sub-blocks, a quarter of half of the block.
- * Each has a nibble of one of two rows of quads and two bits of a third. */
+/* A span is a chain, three quads alone and one in what they leave free. */
 ALWAYS_INLINE size_t
 chain_q6_k(size_t span, size_t i)
 {
-	return 8 * (span / 2) + 2 * i + span % 2;
+	return span;
 }
 
 ALWAYS_INLINE __m256i
 unit_q6_k(const uint8_t *w, size_t span, size_t i, size_t k, size_t at)
 {
-	const uint8_t *p = w + 1024 * (span / 2) + 256 * (span % 2) +
-	    512 * (i % 2) + 64 * k + at;
-	__m256i high = load_32(w + 2048 + 256 * span + 64 * k + at);
+	const uint8_t *p = w + 192 * span + at;
+	const __m256i above = _mm256_set1_epi8((char)0xc0);
+	__m256i v;
 
-	switch (i) {
-	case 0:
-		high = _mm256_slli_epi16(high, 4);
-		break;
-	case 1:
-		high = _mm256_slli_epi16(high, 2);
-		break;
-	case 3:
-		high = _mm256_srli_epi16(high, 2);
-		break;
-	}
-	return _mm256_or_si256(i < 2 ? low_nibbles(p) : high_nibbles(p),
-	    _mm256_and_si256(high, _mm256_set1_epi8(0x30)));
+	if (k < 3)
+		return _mm256_and_si256(load_32(p + 64 * k),
+		    _mm256_set1_epi8(63));
+	/* loads again, instead of keeping the others' bytes in registers */
+	__asm__("" : "+r" (p));
+	v = _mm256_srli_epi16(_mm256_and_si256(load_32(p + 128), above), 2);
+	v = _mm256_or_si256(v, _mm256_and_si256(load_32(p + 64), above));
+	v = _mm256_srli_epi16(v, 2);
+	v = _mm256_or_si256(v, _mm256_and_si256(load_32(p), above));
+	return _mm256_srli_epi16(v, 2);
 }
 
 #define PANEL_KERNEL(name, ...)						\
@@ -224,8 +220,8 @@ PANEL_KERNEL(q4_k, .block_bytes = 2304, .chain_units = 8, .spans = 4,
     .span_chains = 2, .has_mins = true)
 PANEL_KERNEL(q5_k, .block_bytes = 2816, .chain_units = 4, .spans = 2,
     .span_chains = 8, .has_mins = true)
-PANEL_KERNEL(q6_k, .block_bytes = 3360, .chain_units = 4, .spans = 4,
-    .span_chains = 4, .offset = 32)
+PANEL_KERNEL(q6_k, .block_bytes = 3360, .chain_units = 4, .spans = 16,
+    .span_chains = 1, .offset = 32)
 #undef PANEL_KERNEL
 
 void

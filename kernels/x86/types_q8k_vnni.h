@@ -273,18 +273,21 @@ sub_of_four(size_t span, size_t i)
 	return 8 * (span / 2) + 2 * i + span % 2;
 }
 
-/* Two bits of each, i from bit 2 i on, to bits 4 and 5. */
+/* Three quads alone and one in the two bits that each of them leaves free. */
 ALWAYS_INLINE rows_i
 quad_q6_k(const uint8_t *w, size_t span, size_t i, size_t k)
 {
-	const uint8_t *p = w + 1024 * (span / 2) + 256 * (span % 2) +
-	    512 * (i % 2) + 64 * k;
-	rows_i high = rows_load(w + 2048 + 256 * span + 64 * k);
+	const uint8_t *p = w + 192 * span;
+	const rows_i above = rows_set_bytes((char)0xc0);
+	rows_i v;
 
-	high = i < 2 ? rows_shift_left(high, i == 0 ? 4 : 2) :
-	    rows_shift_right(high, i == 2 ? 0 : 2);
-	return rows_or(i < 2 ? low_nibbles(p) : high_nibbles(p),
-	    rows_and(high, rows_set_bytes(0x30)));
+	if (k < 3)
+		return rows_and(rows_load(p + 64 * k), rows_set_bytes(63));
+	v = rows_shift_right(rows_and(rows_load(p + 128), above), 2);
+	v = rows_or(v, rows_and(rows_load(p + 64), above));
+	v = rows_shift_right(v, 2);
+	v = rows_or(v, rows_and(rows_load(p), above));
+	return rows_shift_right(v, 2);
 }
 
 ALWAYS_INLINE rows_i
@@ -334,7 +337,7 @@ static const struct shape_k
 	    scales_q4_k },
 	shape_q5_k = { 2816, 8, 4, 2, true, sub_of_two, quad_q5_k,
 	    scales_q5_k },
-	shape_q6_k = { 3360, 4, 4, 4, false, sub_of_four, quad_q6_k,
+	shape_q6_k = { 3360, 4, 16, 1, false, sub_alone, quad_q6_k,
 	    scales_q6_k },
 	shape_iq4_xs = { 2176, 8, 8, 1, false, sub_alone, quad_iq4_xs,
 	    scales_iq4_xs };
