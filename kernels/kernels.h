@@ -60,8 +60,8 @@ struct act_sm8 {		/* act_q8 and its quants' magnitudes */
  * 32 quants with magnitudes and signs apart, their quads in such an order that
  * products of neighbours, 2 i and 2 i + 1, can be added: whatever values of
  * IQ4_XS q[0] and q[1] of both are multiplied with, the sum fits 16 bits, and
- * so it does with q[2] and q[3].  at[i] says which quad is there, from bit 10 on; bit 6 + j is set if
- * its quant j is negative: an index of 64 bytes each
+ * so it does with q[2] and q[3].  at[i] says which quad is there, from bit 10
+ * on; bit 6 + j is set if its quant j is negative: an index of 64 bytes each
  * (x86/panel_iq4_many_avx2.c).
  */
 struct act_pairs {
