@@ -2,8 +2,9 @@
 /*
  * Panels of floats and halves.  A chain of elements of 16 rows is converted to
  * 16 KB of floats in the near cache, then tiles of up to 6 columns pass over
- * them: 12 sums, 2 registers of weights and 1 of activations.  With one column the
- * chains of four panels run side by side, or the adder's latency would rule.
+ * them: 12 sums, 2 registers of weights and 1 of activations.  With one column
+ * the chains of four panels run side by side, or the adder's latency would
+ * rule.
  */
 #include "config.h"
 
