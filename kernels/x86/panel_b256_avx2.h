@@ -14,8 +14,9 @@
 
 #include "kernels/x86/panel_tile_avx2.h"
 
-/* Blocks that are unpacked at once. */
-#define CHUNK_BLOCKS	2
+/* Blocks that are unpacked at once: more would leave memory idle for as long
+ * as tiles pass over them. */
+#define CHUNK_BLOCKS	1
 /* Bytes of weights, of each chain's share, that are asked for by who unpacks;
  * the rest by the first tile. */
 #define UNPACK_AHEAD	64
