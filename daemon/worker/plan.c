@@ -315,7 +315,7 @@ plan_is_late(const struct plan *p, const struct plan_work *w,
 	double pace = MEM_MAX(due_ms > 0 ? at->spent_ms / due_ms : 1.0, 1.0);
 	double until_ms = (p->max_gap_ms - at->late_ms) * (1 - AFTERWARDS);
 	double least_ms = prompt_ms * at->n_layers / LEAST_PART *
-	    PLAN_ROWS_LEAST / MEM_MAX(w->n_prompt, (size_t)PLAN_ROWS_LEAST);
+	    PLAN_ROWS_LEAST / MEM_MAX((double)w->n_prompt, PLAN_ROWS_LEAST);
 
 	if (alone_ms > until_ms)
 		return false;
