@@ -45,7 +45,7 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
 #define MARGIN_NEAR	2	/* one part in so many of the bound */
 /* The part of the bound for what comes after the layers: choosing tokens, and
  * their way to the client on a machine where all cores compute. */
-#define AFTERWARDS	0.07
+#define AFTERWARDS	0.1
 /* Of the least slice, what goes on in a step that is late: one part in so
  * many. */
 #define LEAST_PART	4
