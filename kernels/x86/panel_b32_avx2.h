@@ -89,7 +89,7 @@ tile_finish_b32(const int n, const enum source from,
 	finish_b32(s, t->lo##i, d0, m0, a, sums);			\
 	finish_b32(s, t->hi##i, d1, m1, a, sums + 8);			\
 } while (0)
-	EACH_COLUMN(n, COLUMN);
+	EACH_OF_4(n, COLUMN);
 #undef COLUMN
 }
 

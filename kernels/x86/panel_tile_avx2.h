@@ -13,6 +13,7 @@
  * the near cache.
  */
 
+#include "kernels/each.h"
 #include "kernels/x86/panel_avx2.h"
 
 /* Where a tile finds its block columns. */
@@ -25,17 +26,6 @@ enum source {
 struct tile {
 	__m256i	 lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
 };
-
-/* DO(i) for each of n columns, n a constant. */
-#define EACH_COLUMN(n, DO) do {						\
-	DO(0);								\
-	if ((n) > 1)							\
-		DO(1);							\
-	if ((n) > 2)							\
-		DO(2);							\
-	if ((n) > 3)							\
-		DO(3);							\
-} while (0)
 
 ALWAYS_INLINE __m256i
 tile_mac(const bool words, const bool first, __m256i acc, __m256i w, __m256i a)
@@ -62,7 +52,7 @@ tile_unit(const int n, const enum source from, const bool words,
 	t->lo##i = tile_mac(words, first, t->lo##i, w0, a);		\
 	t->hi##i = tile_mac(words, first, t->hi##i, w1, a);		\
 } while (0)
-	EACH_COLUMN(n, COLUMN);
+	EACH_OF_4(n, COLUMN);
 #undef COLUMN
 }
 
@@ -80,7 +70,7 @@ tile_start(const int n, const int times, struct tile *t, const char *start,
 	t->lo##i = t->hi##i = times == 1 ? v :				\
 	    _mm256_mullo_epi16(v, _mm256_set1_epi16((int16_t)times));	\
 } while (0)
-	EACH_COLUMN(n, COLUMN);
+	EACH_OF_4(n, COLUMN);
 #undef COLUMN
 }
 

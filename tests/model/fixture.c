@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "kernels/kernels.h"
+
 const char *
 shared_path(const char *name, char *to, size_t size)
 {
@@ -49,6 +51,23 @@ open_gguf(const char *path)
 		fail_msg("%s: %s", path, cause.text);
 	close(fd);
 	return g;
+}
+
+struct model *
+open_tale_model(void)
+{
+	char path[4096];
+	struct gguf *g;
+	struct model *m = NULL;
+	struct cause cause = { 0 };
+
+	if (kern_init(&cause) != 0)
+		fail_msg("%s", cause.text);
+	g = open_gguf(source_path("models/tale-3.7m-f16.gguf", path,
+	    sizeof(path)));
+	if (model_open(&g, &m, &cause) != 0)
+		fail_msg("%s", cause.text);
+	return m;
 }
 
 json_t *

@@ -926,15 +926,8 @@ long_prompts_freeze_nobody(void **state)
 static int
 setup(void **state)
 {
-	char path[4096];
-	struct gguf *g;
-	struct cause cause;
-
-	if (kern_init(&cause) != 0)
-		return -1;
-	g = open_gguf(source_path("models/tale-3.7m-f16.gguf", path,
-	    sizeof(path)));
-	return model_open(&g, &model, &cause);
+	model = open_tale_model();
+	return 0;
 }
 
 static int

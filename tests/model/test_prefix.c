@@ -602,16 +602,9 @@ any_order(void **state)
 static int
 setup(void **state)
 {
-	char path[4096];
-	struct gguf *g;
-	struct cause cause;
-
 	is_slow = getenv("BM_SANITIZED") != NULL;
-	if (kern_init(&cause) != 0)
-		return -1;
-	g = open_gguf(source_path("models/tale-3.7m-f16.gguf", path,
-	    sizeof(path)));
-	return model_open(&g, &model, &cause);
+	model = open_tale_model();
+	return 0;
 }
 
 static int
