@@ -49,7 +49,8 @@ static const double first_ms[PLAN_N_TERMS] = { [PLAN_STEP] = 5,
 /* Of the least slice, what goes on in a step that is late: one part in so
  * many. */
 #define LEAST_PART	4
-/* A step grows by one part in so many of what was ever measured: a few rows
+/* A step grows by one part in so many of what was measured of late, and what
+ * was measured is forgotten by such parts where slices are smaller: a few rows
  * may cost next to nothing where reading the weights takes longer, more rows
  * do not. */
 #define GROWTH		4
@@ -123,6 +124,20 @@ set_scale(struct plan *p, double scale)
 	}
 }
 
+/* Steps without slices are as small as their streams are few, and say nothing
+ * of how large a slice may be. */
+static void
+follow_rows(struct plan *p, const struct plan_work *w)
+{
+	size_t rows = w->n_decode + (size_t)((double)w->n_prompt *
+	    (1 - w->put_off));
+
+	if (rows > p->most_rows)
+		p->most_rows = rows;
+	else if (w->n_prompt > 0 && w->n_decode > 0)
+		p->most_rows -= (p->most_rows - rows) / GROWTH;
+}
+
 static void
 follow_margin(struct plan *p, double over)
 {
@@ -181,7 +196,7 @@ plan_observe(struct plan *p, const struct plan_work *w, double ms)
 
 	if (!(ms > 0) || !isfinite(ms))
 		return;
-	p->most_rows = MEM_MAX(p->most_rows, w->n_decode + w->n_prompt);
+	follow_rows(p, w);
 	if (p->n_steps++ == 0) {
 		set_scale(p, ms / estimate);
 		return;
@@ -263,6 +278,14 @@ growth(const struct plan *p, size_t n_decode)
 	    (size_t)PLAN_ROWS_MAX);
 }
 
+/* How long the layers of a step may take beside streams that have waited for
+ * late_ms already. */
+static double
+layers_ms(const struct plan *p, double late_ms)
+{
+	return (p->max_gap_ms - late_ms) * (1 - AFTERWARDS);
+}
+
 /* How long a step without streams may take: those who come meanwhile wait for
  * its end, so it is in proportion to what was waited already. */
 static double
@@ -279,7 +302,7 @@ void
 plan_prompts(const struct plan *p, struct plan_work *w, double late_ms,
     struct plan_prompt *prompts, size_t n)
 {
-	double until_ms = p->max_gap_ms / (1 + p->margin) - late_ms;
+	double until_ms = layers_ms(p, late_ms) / (1 + p->margin);
 	size_t most = growth(p, w->n_decode);
 	struct plan_prompt *q;
 
@@ -313,13 +336,13 @@ plan_is_late(const struct plan *p, const struct plan_work *w,
 	double due_ms = stream_ms * at->n_done + prompt_ms * (at->n_done -
 	    at->first);
 	double pace = MEM_MAX(due_ms > 0 ? at->spent_ms / due_ms : 1.0, 1.0);
-	double until_ms = (p->max_gap_ms - at->late_ms) * (1 - AFTERWARDS);
+	double until_ms = layers_ms(p, at->late_ms);
 	double least_ms = prompt_ms * at->n_layers / LEAST_PART *
 	    PLAN_ROWS_LEAST / MEM_MAX((double)w->n_prompt, PLAN_ROWS_LEAST);
 
-	if (alone_ms > until_ms)
+	if (alone_ms > until_ms && w->n_prompt <= PLAN_ROWS_LEAST)
 		return false;
-	until_ms = MEM_MAX(until_ms, (alone_ms + least_ms) * (1 + p->margin));
+	until_ms = MEM_MAX(until_ms, alone_ms + least_ms);
 	return at->spent_ms + pace * (stream_ms * n_left + prompt_ms) >
 	    until_ms;
 }

@@ -43,7 +43,7 @@ struct plan {
 	double		 cov[PLAN_N_TERMS][PLAN_N_TERMS]; /* of their errors */
 	double		 margin;	/* part that steps may take longer */
 	size_t		 n_steps;	/* observed */
-	size_t		 most_rows;	/* of a step observed */
+	size_t		 most_rows;	/* of the steps of late */
 };
 
 void	 plan_init(struct plan *p, double max_gap_ms);
@@ -91,7 +91,8 @@ struct plan_progress {
  * Must the streams' rows go on without those of the prompts?  So it is when
  * with one more layer of these, and at the pace of the step so far, the streams
  * would have waited for about max_gap_ms.  But part of the least slice goes on
- * in any case, and all of it where the streams alone take longer than that.
+ * in any case, and a least slice is never divided where the streams alone take
+ * longer than that.
  */
 bool	 plan_is_late(const struct plan *p, const struct plan_work *w,
 	    const struct plan_progress *at);

@@ -20,6 +20,7 @@
 #define MAX_GAP_MS	200.0
 #define N_PROMPTS	1024
 #define N_LAYERS	22
+#define N_SEEDS		12
 
 /* Weights are read once, rows are multiplied; the slower of both counts. */
 struct machine {
@@ -359,15 +360,34 @@ gaps_with_noise(void **state)
 
 /* Ten prompts of 4,000 tokens beside 8 streams, one after the other. */
 static void
-sim_disturbed(struct sim *s, const struct neighbour *n, bool is_whole)
+sim_disturbed(struct sim *s, uint64_t seed, const struct neighbour *n,
+    bool is_whole)
 {
 	sim_init(s, &machines[0], 8, 0.05);
+	s->random = seed;
 	s->neighbour = *n;
 	s->is_whole = is_whole;
 	for (int i = 0; i < 10; i++) {
 		s->n_held = 150;
 		sim_add(s, 4000);
 		sim_finish(s);
+	}
+}
+
+/* Counts and times of all seeds together; the longest gap is that of any. */
+static void
+sim_disturbed_often(struct sim *sum, const struct neighbour *n, bool is_whole)
+{
+	static struct sim s;
+
+	memset(sum, 0, sizeof(*sum));
+	for (uint64_t seed = 1; seed <= N_SEEDS; seed++) {
+		sim_disturbed(&s, seed, n, is_whole);
+		sum->now_ms += s.now_ms;
+		sum->n_steps += s.n_steps;
+		sum->n_over += s.n_over;
+		sum->n_divided += s.n_divided;
+		sum->longest_ms = fmax(sum->longest_ms, s.longest_ms);
 	}
 }
 
@@ -383,24 +403,24 @@ late_steps_are_divided(void **state)
 	    { 1500, 150, 2 }, { 4000, 2000, 2 }, { 20000, 20000, 1.5 } };
 	static struct sim quiet, s, whole;
 
-	sim_disturbed(&quiet, &nobody, false);
+	sim_disturbed_often(&quiet, &nobody, false);
 	assert_int_equal(quiet.n_over, 0);
-	sim_disturbed(&whole, &nobody, true);
+	sim_disturbed_often(&whole, &nobody, true);
 	print_message("# nobody: prompts take %.0f s, undivided %.0f, %zu of "
 	    "%zu divided\n", quiet.now_ms / 1000, whole.now_ms / 1000,
 	    quiet.n_divided, quiet.n_steps);
 	for (size_t i = 0; i < N_ELEMENTS(all); i++) {
 		const struct neighbour *n = &all[i];
 
-		sim_disturbed(&s, n, false);
-		sim_disturbed(&whole, n, true);
+		sim_disturbed_often(&s, n, false);
+		sim_disturbed_often(&whole, n, true);
 		print_message("# %.1f times the time for %.0f ms all %.0f ms: "
 		    "%.0f s, longest %.0f ms, %zu of %zu over, %zu divided; "
 		    "undivided: %.0f s, %.0f ms, %zu of %zu\n", n->pace,
 		    n->stays_ms, n->every_ms, s.now_ms / 1000, s.longest_ms,
 		    s.n_over, s.n_steps, s.n_divided, whole.now_ms / 1000,
 		    whole.longest_ms, whole.n_over, whole.n_steps);
-		assert_true(s.n_over * 100 <= s.n_steps);
+		assert_true(s.n_over * 1000 <= s.n_steps);
 		assert_true(s.n_over * 3 < whole.n_over);
 		assert_true(s.longest_ms < 1.1 * MAX_GAP_MS);
 		assert_true(s.now_ms < 1.4 * whole.now_ms);
