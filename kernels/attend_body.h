@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attention of a tile (attend.h) for a level with vectors of floats.  The
- * level's file includes this once, after defining
+ * Attention of a tile (attend.h) for a level with vectors of floats (vf.h).
+ * The level's file includes this once, after defining
  *
- *	vf		a vector of VF_LANES floats; 16 is a multiple
- *	VF_REGISTERS	how many there are
- *	VF_HERE		how functions are marked that are always inlined
- *	vf_set1 vf_load vf_store vf_mul vf_max vf_fma(a, b, c) = a b + c
- *			loads and stores of any alignment; vf_max(a, b) is b
- *			when either is NaN
  *	vf_fma2(a, p0, p1, s0, s1)  *s0 += *a p0, *s1 += *a p1, and vf_fma3
  *	vf_exp2		2^x for x <= 0, and 0 below -126; NaN stays NaN
- *	vf_first		the first lane
- *	vf_largest	across the lanes
  *	vs		8 sums, for all levels, so that these give the same
  *	vs_load vs_store vs_scale vs_total	the last in a fixed order
  *	vs_add		a vf to a vs, 8 lanes after the other
- *	vf_load_f16 vf_load_i8	that many halves or bytes, as floats
  *
  * and gets attend_f16() and attend_q8_0().
  *
@@ -41,6 +32,7 @@
 
 #include "kernels/attend.h"
 #include "kernels/each.h"
+#include "kernels/vf.h"
 
 #define BLOCK		(2 * VF_LANES)
 #define PANEL_K		128	/* most rows of a panel */
