@@ -141,15 +141,32 @@ on_writable(struct ev_loop *loop, struct ev_io *w, int revents)
 }
 
 int
+chan_put(struct chan *c, enum msg_type type, uint32_t seq, uint64_t id,
+    const void *m)
+{
+	int r = frame_put(&c->out, type, seq, id, m);
+
+	if (r != 0)
+		c->out.failed = false;
+	return r;
+}
+
+void
+chan_push(struct chan *c)
+{
+	/* A socket that was full says when it takes more. */
+	if (!ev_is_active(&c->wr) && write_some(c) == -EAGAIN)
+		ev_io_start(c->loop, &c->wr);
+}
+
+int
 chan_send_fd(struct chan *c, enum msg_type type, uint32_t seq, uint64_t id,
     const void *m, int pass_fd)
 {
 	uint64_t at = c->written + (c->out.len - c->out_at);
-	bool was_empty = c->out.len == c->out_at;
-	int r = frame_put(&c->out, type, seq, id, m);
+	int r = chan_put(c, type, seq, id, m);
 
 	if (r != 0) {
-		c->out.failed = false;
 		if (pass_fd != -1)
 			close(pass_fd);
 		return r;
@@ -159,8 +176,7 @@ chan_send_fd(struct chan *c, enum msg_type type, uint32_t seq, uint64_t id,
 		    sizeof(*c->out_fds));
 		c->out_fds[c->n_out_fds++] = (struct out_fd){ at, pass_fd };
 	}
-	if (was_empty && write_some(c) == -EAGAIN)
-		ev_io_start(c->loop, &c->wr);
+	chan_push(c);
 	return 0;
 }
 

@@ -36,6 +36,14 @@ int		 chan_send_fd(struct chan *c, enum msg_type type, uint32_t seq,
 		    uint64_t id, const void *m, int pass_fd);
 int		 chan_send(struct chan *c, enum msg_type type, uint32_t seq,
 		    uint64_t id, const void *m);
+/*
+ * chan_send in two: put what belongs together, then push it in one write, so
+ * that the other end wakes once.  What was put goes with any later send, too;
+ * it must not stay when the caller goes to sleep.
+ */
+int		 chan_put(struct chan *c, enum msg_type type, uint32_t seq,
+		    uint64_t id, const void *m);
+void		 chan_push(struct chan *c);
 /* RESULT: code and its sentence (cause may be NULL: err_text). */
 void		 chan_send_result(struct chan *c, uint32_t seq, uint64_t id,
 		    int code, const char *text);

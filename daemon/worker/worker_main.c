@@ -49,14 +49,18 @@ struct worker {
 	char		 role[24];
 };
 
+/* What a step has for all its runs goes in one write, see serve(); what is
+ * said before it computes must not wait for that. */
 static void
 send_from_engine(void *link, enum msg_type type, uint64_t id, const void *m)
 {
-	int r = chan_send(link, type, 0, id, m);
+	int r = chan_put(link, type, 0, id, m);
 
 	if (r != 0)
 		log_warnx("%s of request %llu: %s", msg_name(type),
 		    (unsigned long long)id, err_text(r));
+	if (type == MSG_STARTED)
+		chan_push(link);
 }
 
 static void
@@ -400,6 +404,14 @@ notice_load(struct worker *w, bool busy)
 }
 
 static void
+push(struct worker *w)
+{
+	chan_push(w->up);
+	if (w->gate != NULL)
+		chan_push(w->gate);
+}
+
+static void
 serve(struct worker *w)
 {
 	while (!w->quit) {
@@ -410,8 +422,9 @@ serve(struct worker *w)
 			notice_load(w, busy);
 		if (busy)
 			engine_step(w->l.engine);
-		if (!w->quit)
-			ev_run(w->loop, busy ? EVRUN_NOWAIT : EVRUN_ONCE);
+		push(w);
+		ev_run(w->loop, busy ? EVRUN_NOWAIT : EVRUN_ONCE);
+		push(w);
 	}
 }
 

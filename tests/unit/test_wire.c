@@ -209,6 +209,38 @@ a_channel_keeps_what_the_socket_does_not_take(void **state)
 	ev_loop_destroy(loop);
 }
 
+/* What is put stays until it is pushed, or goes with what is sent. */
+static void
+what_is_put_goes_in_one_write(void **state)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct seen worker = { .loop = loop }, gate = { .loop = loop };
+	struct msg_text t = { .text = slice_of("token") };
+	struct chan *a, *b;
+	int ends[2];
+
+	assert_int_equal(fd_socketpair(ends), 0);
+	a = chan_new(loop, ends[0], R_WORKER, R_GATE, &handler, &worker);
+	b = chan_new(loop, ends[1], R_GATE, R_WORKER, &handler, &gate);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(chan_put(a, MSG_TEXT, 0, 0, &t), 0);
+	ev_run(loop, EVRUN_NOWAIT);
+	assert_int_equal(gate.n_frames, 0);
+	assert_true(chan_backlog(a) > 0);
+	chan_push(a);
+	assert_int_equal(chan_backlog(a), 0);
+	ev_run(loop, EVRUN_ONCE);
+	assert_int_equal(gate.n_frames, 3);
+	assert_int_equal(chan_put(a, MSG_TEXT, 0, 0, &t), 0);
+	assert_int_equal(chan_send(a, MSG_TEXT, 0, 0, &t), 0);
+	assert_int_equal(chan_backlog(a), 0);
+	ev_run(loop, EVRUN_ONCE);
+	assert_int_equal(gate.n_frames, 5);
+	chan_free(&a);
+	chan_free(&b);
+	ev_loop_destroy(loop);
+}
+
 static void
 a_peer_out_of_order_closes_the_channel(void **state)
 {
@@ -332,6 +364,7 @@ main(void)
 		cmocka_unit_test(a_body_may_be_shorter_or_longer),
 		cmocka_unit_test(channels_carry_descriptors_in_order),
 		cmocka_unit_test(a_channel_keeps_what_the_socket_does_not_take),
+		cmocka_unit_test(what_is_put_goes_in_one_write),
 		cmocka_unit_test(a_peer_out_of_order_closes_the_channel),
 		cmocka_unit_test(sync_speaks_the_same),
 		cmocka_unit_test(lists_of_strings),
