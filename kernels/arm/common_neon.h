@@ -38,23 +38,4 @@ load_bf16(const void *p)
 	    vreinterpret_u16_u8(vld1_u8(p))), 16));
 }
 
-/* The last n < 4 elements, zeros behind. */
-ALWAYS_INLINE float32x4_t
-load_tail_f32(const float *x, size_t n)
-{
-	float part[4] = { 0 };
-
-	memcpy(part, x, n * sizeof(*x));
-	return vld1q_f32(part);
-}
-
-ALWAYS_INLINE void
-store_tail_f32(float *x, float32x4_t v, size_t n)
-{
-	float part[4];
-
-	vst1q_f32(part, v);
-	memcpy(x, part, n * sizeof(*x));
-}
-
 #endif

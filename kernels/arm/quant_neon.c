@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Activations to 8 bits and halves, the same bits as ref.  The largest
+ * Activations to 8 bits, the same bits as ref.  The largest
  * magnitude is found on the bit patterns, where infinities and NaN are larger
  * than every number.  |x| <= max makes |x * (127 / max)| round to 127 at most,
  * so the narrowing never saturates.
@@ -128,25 +128,10 @@ quantize_q8k(const float *x, struct act_q8k *out, size_t n)
 	}
 }
 
-static void
-f32_to_f16(const float *x, uint16_t *out, size_t n)
-{
-	uint16_t part[4];
-	size_t i;
-
-	for (i = 0; i + 4 <= n; i += 4)
-		vst1_u16(out + i, vreinterpret_u16_f16(vcvt_f16_f32(
-		    vld1q_f32(x + i))));
-	vst1_u16(part, vreinterpret_u16_f16(vcvt_f16_f32(
-	    load_tail_f32(x + i, n - i))));
-	memcpy(out + i, part, (n - i) * sizeof(*out));
-}
-
 void
 neon_overlay_quant(struct kern_table *t)
 {
 	t->quantize_q8 = quantize_q8;
 	t->quantize_q8k = quantize_q8k;
 	t->quantize_q16 = quantize_q16;
-	t->f32_to_f16 = f32_to_f16;
 }

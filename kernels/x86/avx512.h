@@ -15,5 +15,6 @@ void	 avx512_overlay_ceiling(struct kern_table *t);
 void	 avx512_overlay_panel_float(struct kern_table *t);
 void	 avx512_overlay_panel_q8(struct kern_table *t);
 void	 avx512_overlay_panel_q8k(struct kern_table *t);
+void	 avx512_overlay_vec(struct kern_table *t);
 
 #endif

@@ -22,43 +22,9 @@ sum_f32(__m256 v)
 }
 
 static inline __m256
-sum_4(__m256 a, __m256 b, __m256 c, __m256 d)
-{
-	return _mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d));
-}
-
-/* The last n < 8 elements, zeros behind. */
-static inline __m256
-load_tail_f32(const float *x, size_t n)
-{
-	float part[8] = { 0 };
-
-	memcpy(part, x, n * sizeof(*x));
-	return _mm256_loadu_ps(part);
-}
-
-static inline void
-store_tail_f32(float *x, __m256 v, size_t n)
-{
-	float part[8];
-
-	_mm256_storeu_ps(part, v);
-	memcpy(x, part, n * sizeof(*x));
-}
-
-static inline __m256
 load_f16(const uint16_t *x)
 {
 	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)x));
-}
-
-static inline __m256
-load_tail_f16(const uint16_t *x, size_t n)
-{
-	uint16_t part[8] = { 0 };
-
-	memcpy(part, x, n * sizeof(*x));
-	return load_f16(part);
 }
 
 static inline __m256
@@ -68,15 +34,6 @@ load_bf16(const uint16_t *x)
 
 	return _mm256_castsi256_ps(_mm256_slli_epi32(
 	    _mm256_cvtepu16_epi32(h), 16));
-}
-
-static inline __m256
-load_tail_bf16(const uint16_t *x, size_t n)
-{
-	uint16_t part[8] = { 0 };
-
-	memcpy(part, x, n * sizeof(*x));
-	return load_bf16(part);
 }
 
 /* One half-precision scale. */

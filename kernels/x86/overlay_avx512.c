@@ -12,4 +12,5 @@ avx512_overlay(struct kern_table *t)
 	avx512_overlay_panel_float(t);
 	avx512_overlay_panel_q8(t);
 	avx512_overlay_panel_q8k(t);
+	avx512_overlay_vec(t);
 }

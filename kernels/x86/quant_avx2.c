@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Activations to 8 bits and halves, the same bits as ref.  The largest
+ * Activations to 8 bits, the same bits as ref.  The largest
  * magnitude is found on the bit patterns, where infinities and NaN are larger
  * than every number.  |x| <= max makes |x * (127 / max)| round to 127 at most,
  * so the saturating packs never saturate.
@@ -123,16 +123,23 @@ has_scale(uint32_t bits, float *d)
 	return 1;
 }
 
+/* 32 values to bytes, in order; *d is theirs. */
+static inline __m256i
+quantize_32(const float *x, float *d)
+{
+	uint32_t bits = max_bits(x, 32);
+
+	if (!has_scale(bits, d))
+		return _mm256_setzero_si256();
+	return round_32(x, _mm256_set1_ps(127.0f / f32_from_bits(bits)));
+}
+
 static void
 quantize_q8(const float *x, struct act_q8 *out, size_t n)
 {
 	for (; n > 0; n -= 32, x += 32, out++) {
-		uint32_t bits = max_bits(x, 32);
-		__m256i q = _mm256_setzero_si256();
+		__m256i q = quantize_32(x, &out->d);
 
-		if (has_scale(bits, &out->d))
-			q = round_32(x, _mm256_set1_ps(127.0f /
-			    f32_from_bits(bits)));
 		_mm256_storeu_si256((__m256i *)out->q, q);
 		out->sum = sum_i32(sums_4(q));
 		out->dsum = out->d * (float)out->sum;
@@ -145,12 +152,8 @@ static void
 quantize_q16(const float *x, struct act_q16 *out, size_t n)
 {
 	for (; n > 0; n -= 32, x += 32, out++) {
-		uint32_t bits = max_bits(x, 32);
-		__m256i q = _mm256_setzero_si256();
+		__m256i q = quantize_32(x, &out->d);
 
-		if (has_scale(bits, &out->d))
-			q = round_32(x, _mm256_set1_ps(127.0f /
-			    f32_from_bits(bits)));
 		_mm256_storeu_si256((__m256i *)out->q,
 		    _mm256_cvtepi8_epi16(_mm256_castsi256_si128(q)));
 		_mm256_storeu_si256((__m256i *)(out->q + 16),
@@ -306,22 +309,6 @@ quantize_sm8k(const float *x, struct act_sm8k *out, size_t n)
 	}
 }
 
-static void
-f32_to_f16(const float *x, uint16_t *out, size_t n)
-{
-	uint16_t part[8];
-	size_t i;
-
-	for (i = 0; i + 8 <= n; i += 8)
-		_mm_storeu_si128((__m128i *)(out + i), _mm256_cvtps_ph(
-		    _mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-	if (i == n)
-		return;
-	_mm_storeu_si128((__m128i *)part, _mm256_cvtps_ph(
-	    load_tail_f32(x + i, n - i), _MM_FROUND_TO_NEAREST_INT));
-	memcpy(out + i, part, (n - i) * sizeof(*out));
-}
-
 void
 avx2_overlay_quant(struct kern_table *t)
 {
@@ -330,5 +317,4 @@ avx2_overlay_quant(struct kern_table *t)
 	t->quantize_q16 = quantize_q16;
 	t->quantize_sm8 = quantize_sm8;
 	t->quantize_sm8k = quantize_sm8k;
-	t->f32_to_f16 = f32_to_f16;
 }

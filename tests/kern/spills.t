@@ -13,10 +13,10 @@ import sys
 # Libraries of a level: their objects with loops that count.
 OBJECTS = {
     "x86/libkern_avx2": ("attend_avx2", "float_avx2", "panel_float_avx2", "panel_iq4_avx2", "panel_iq4_many_avx2",
-                         "panel_q23k_avx2", "panel_q8_avx2", "panel_q8k_avx2", "q8_avx2"),
+                         "panel_q23k_avx2", "panel_q8_avx2", "panel_q8k_avx2", "q8_avx2", "vec_avx2"),
     "x86/libkern_avxvnni": ("panel_q8_avxvnni", "panel_q8k_avxvnni"),
-    "x86/libkern_avx512": ("attend_avx512", "panel_float_avx512", "panel_q8_avx512", "panel_q8k_avx512"),
-    "arm/libkern_neon": ("attend_neon", "panel_neon", "panel_float_neon"),
+    "x86/libkern_avx512": ("attend_avx512", "panel_float_avx512", "panel_q8_avx512", "panel_q8k_avx512", "vec_avx512"),
+    "arm/libkern_neon": ("attend_neon", "float_neon", "panel_neon", "panel_float_neon", "vec_neon"),
     "arm/libkern_dotprod": ("panel_dotprod",),
     "arm/libkern_i8mm": ("panel_i8mm",),
 }
