@@ -236,6 +236,7 @@ make_choices(struct job *j, const struct params *p,
 		c->job = j;
 		c->index = (unsigned)i;
 		c->copy = (unsigned)(i % p->n_copies);
+		buf_init(&c->head, OPENAI_BODY_MAX);
 		buf_init(&c->text, OPENAI_BODY_MAX);
 		buf_init(&c->logprobs, OPENAI_BODY_MAX);
 		c->r = params_request(p, &prompts->v[i / p->n_copies],

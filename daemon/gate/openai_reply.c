@@ -142,6 +142,7 @@ job_free(void *arg)
 
 		if (c->r != NULL)
 			request_abandon(j->call->g, c->r);
+		buf_fini(&c->head);
 		buf_fini(&c->text);
 		buf_fini(&c->logprobs);
 	}

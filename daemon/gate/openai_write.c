@@ -214,6 +214,20 @@ job_write(struct buf *out, const struct job *j)
 	buf_puts(out, "}");
 }
 
+/* Event for event the same, and most of one's bytes. */
+static struct slice
+event_head(const struct job *j, struct choice *c)
+{
+	if (c->head.len == 0) {
+		buf_puts(&c->head, "data: ");
+		put_head(&c->head, j, j->is_chat ? "chat.completion.chunk" :
+		    "text_completion");
+		buf_printf(&c->head, ",\"choices\":[{\"index\":%u,",
+		    c->index);
+	}
+	return slice_of_buf(&c->head);
+}
+
 static void
 put_delta(struct buf *out, const struct job *j, struct choice *c,
     struct slice text, bool is_last)
@@ -237,10 +251,9 @@ void
 job_write_chunk(struct buf *out, const struct job *j, struct choice *c,
     struct slice text, struct slice logprobs, bool is_last)
 {
-	buf_puts(out, "data: ");
-	put_head(out, j, j->is_chat ? "chat.completion.chunk" :
-	    "text_completion");
-	buf_printf(out, ",\"choices\":[{\"index\":%u,", c->index);
+	struct slice head = event_head(j, c);
+
+	buf_put(out, head.p, head.n);
 	put_delta(out, j, c, text, is_last);
 	buf_puts(out, ",\"logprobs\":");
 	if (logprobs.n > 0)
