@@ -4,8 +4,10 @@
 
 /*
  * What the parts of the core say to each other: admit.c lets requests in,
- * core.c runs them, links.c holds the channels to master and reqlog, workers.c
- * those to the workers, journal.c writes rows, asks.c carries questions.
+ * core.c sends them to workers, answers.c hands on what comes back, ending.c
+ * ends them, links.c holds the channels to master and reqlog, orders.c takes
+ * the master's word, workers.c holds the channels to the workers, journal.c
+ * writes rows, asks.c carries questions.
  */
 
 #include "gate/gate.h"
@@ -25,33 +27,52 @@ int	 core_admit(struct gate *g, struct request *r, struct cause *cause);
 
 /* ---- core.c ---- */
 
+/* The seq of frames about it.  Questions have the high bit, see asks.c. */
+uint32_t core_seq(uint64_t id);
 /* Start what can start. */
 void	 core_dispatch(struct gate *g, struct gate_model *m);
 /* The worker's link ended: its requests wait again, or end. */
 void	 core_worker_lost(struct gate *g, struct gate_worker *w);
-/* Its model can't be served: end what waits (and, with all, what runs). */
-void	 core_model_end(struct gate *g, struct gate_model *m, int code,
-	    const char *text, bool all);
-/* A frame of a worker about a request. */
-void	 core_frame(struct gate *g, struct gate_worker *w,
-	    const struct frame *f);
-/* End it with an error. */
-void	 core_fail(struct gate *g, struct request *r, int code,
-	    const char *text);
 /* The live request of that uuid, or NULL. */
 struct request	*core_find_uuid(const struct gate *g, const char *uuid);
-/* End everything there is. */
-void	 core_end_all(struct gate *g, int code, const char *text);
 /* Callbacks may abandon or cancel a request: it lives until release, which
  * tells whether it goes on. */
 void	 core_hold(struct request *r);
 bool	 core_release(struct request *r);
+
+/* ---- answers.c ---- */
+
+/* A frame of a worker about a request. */
+void	 core_frame(struct gate *g, struct gate_worker *w,
+	    const struct frame *f);
+
+/* ---- ending.c ---- */
+
+/* When there may be a worker again; for clients. */
+#define CORE_RETRY_MS	1000
+
+/* The one way out.  res->code and ->message are set, and what the worker told
+ * of tokens and times. */
+void	 core_end(struct gate *g, struct request *r,
+	    struct request_result *res, bool worker_has_ended);
+/* End it without an answer of the worker.  text: NULL is the code's. */
+void	 core_fail(struct gate *g, struct request *r, int code,
+	    const char *text, uint64_t retry_ms);
 /* End what is past its deadline. */
 void	 core_deadlines(struct gate *g, uint64_t now_ns);
+/* Its model can't be served: end what waits (and, with all, what runs). */
+void	 core_model_end(struct gate *g, struct gate_model *m, int code,
+	    const char *text, bool all);
+/* End everything there is. */
+void	 core_end_all(struct gate *g, int code, const char *text);
 
 /* ---- links.c ---- */
 
 void	 links_init(struct gate *g, struct ev_loop *loop, int master_fd);
+/* A new link to reqlog; an old one ends first. */
+void	 links_reqlog(struct gate *g, int fd);
+/* End the process. */
+void	 links_leave(struct gate *g) __attribute__((noreturn));
 /* Ten times a second: deadlines, the end of a drain. */
 void	 links_tick(struct gate *g, uint64_t now_ns);
 /* Tell the master how busy m is, if that is news. */
@@ -59,6 +80,11 @@ void	 links_tell_load(struct gate *g, struct gate_model *m,
 	    uint64_t now_ns);
 /* Tell the master what has become idle. */
 void	 links_check_idle(struct gate *g);
+
+/* ---- orders.c ---- */
+
+/* A frame of the master that is no answer to a question. */
+void	 orders_frame(struct gate *g, const struct frame *f);
 
 /* ---- workers.c ---- */
 

@@ -70,7 +70,7 @@ suspect(struct gate *g, struct request *r, uint32_t worker)
 	    r->uuid, worker, r->n_crashes);
 	if (r->n_crashes >= CRASHES_MAX)
 		core_fail(g, r, BM_EWORKER,
-		    "workers crashed on this request");
+		    "workers crashed on this request", 0);
 }
 
 void

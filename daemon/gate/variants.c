@@ -169,7 +169,7 @@ end_stranded(struct gate *g, struct gate_model *m, struct gate_variant *v)
 	TAILQ_FOREACH_SAFE(r, &m->queue, entry, next)
 		if (r->variant == v && r->n_generated > 0) {
 			core_fail(g, r, BM_EWORKER,
-			    "the variant it began on is gone");
+			    "the variant it began on is gone", 0);
 			break;	/* others may have ended with it */
 		}
 }
