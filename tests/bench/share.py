@@ -8,8 +8,11 @@ PREFIX is an installed tree (make install prefix=...).  Tokens a second of 16
 streams while all of them run, and of the offline bench with as many sequences
 of the same length, in turns and in short rounds, since the machine's speed is
 not constant; the median of the rounds, and of the ratios of each round over
-HTTP to the mean of those before and behind it.  Then, with a model that takes
-next to no time itself, how much later a client has the first token than the
+HTTP to the mean of those before and behind it.  These ratios hold what the
+machine's neighbours did meanwhile and what the measuring client takes, so the
+CPU time of every process is told as well: what a token costs outside of the
+worker, and how long the worker's threads stood ready without a core.  Then, with
+a model that takes next to no time itself, how much later a client has the first token than the
 worker that makes it: connection, HTTP, queue and channel, both ways, and the
 choice of the token.  Figures only; nothing passes or fails.
 """
@@ -50,6 +53,46 @@ def over_http(d):
     return sum((len(seen) - 1) / (seen[-1] - seen[0]) for seen in all_run), N_STREAMS / statistics.median(gaps)
 
 
+def cpu_times(pids):
+    """{name: (ns on a core, ns ready for one)}, all threads of each process"""
+    times = {}
+    for name, pid in pids.items():
+        of_threads = []
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as f:
+                of_threads.append([int(n) for n in f.read().split()[:2]])
+        times[name] = [sum(t) for t in zip(*of_threads)]
+    return times
+
+
+class Cpu:
+    """What the processes of a daemon and this client took, in rounds that begin() and end() enclose."""
+
+    def __init__(self, d):
+        self.pids = {"client": os.getpid(), "master": d.process.pid,
+                     **{name: d.children(name)[0] for name in ("gate", "reqlog", "worker")}}
+        self.took = {name: [0, 0] for name in self.pids}
+        self.ns = 0
+
+    def begin(self):
+        self.before, self.start = cpu_times(self.pids), time.monotonic()
+
+    def end(self):
+        self.ns += (time.monotonic() - self.start) * 1e9
+        for name, now in cpu_times(self.pids).items():
+            for i in range(2):
+                self.took[name][i] += now[i] - self.before[name][i]
+
+    def tell(self, n_tokens):
+        all_ns = self.ns * THREADS
+        outside = sum(self.took[name][0] for name in ("gate", "reqlog", "master"))
+        print("CPU time a token: " + ", ".join(f"{name} {took[0] / n_tokens / 1000:.1f}" for name, took
+                                              in self.took.items()) + " us")
+        print(f"of all cores' time: gate, reqlog and master {outside / all_ns:.2%}, client "
+              f"{self.took['client'][0] / all_ns:.2%}, worker {self.took['worker'][0] / all_ns:.2%}; "
+              f"the worker's threads without a core {self.took['worker'][1] / all_ns:.2%}")
+
+
 def offline():
     got = subprocess.run([CTL, "bench", model, "--json", "--threads", str(THREADS), "--prompt", "16", "--generate",
                           str(N_TOKENS // 2), "--context", str(N_TOKENS // 4), "--batch", str(N_STREAMS), "--runs", "1"],
@@ -72,9 +115,12 @@ def first_tokens(d):
 
 d = daemon(model)
 over_http(d)
+cpu = Cpu(d)
 alone, served = [offline()], []
 for _ in range(ROUNDS):
+    cpu.begin()
     served.append(over_http(d))
+    cpu.end()
     alone.append(offline())
     print(f"# offline {alone[-2]:.1f}, over HTTP {served[-1][0]:.1f} ({served[-1][1]:.1f} by the median step), "
           f"offline {alone[-1]:.1f} tokens/s", flush=True)
@@ -85,6 +131,7 @@ for i, how in enumerate(("mean", "median step")):
     print(f"{N_STREAMS} streams: offline {statistics.median(alone):.1f} tokens/s, over HTTP "
           f"{statistics.median(s[i] for s in served):.1f}, ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to "
           f"{max(ratios):.3f}), by the {how}; {level}")
+cpu.tell(ROUNDS * N_STREAMS * N_TOKENS)
 if small:
     d = daemon(small)
     client, gate, worker = first_tokens(d)
