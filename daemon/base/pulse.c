@@ -31,14 +31,14 @@ pulse_new(struct pulse **out, int *fd, struct cause *cause)
 	if (*fd == -1)
 		return cause_set(cause, -errno, "memfd_create: %s",
 		    strerror(errno));
-	/* Sealed: a worker that made it shorter would end its master. */
+	/* Sealed: a child that made it shorter would end its master. */
 	if (ftruncate(*fd, sizeof(struct pulse)) == -1 ||
 	    fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
 	    F_SEAL_SEAL) == -1 || (*out = map(*fd)) == NULL) {
 		r = -errno;
 		close(*fd);
 		*fd = -1;
-		return cause_set(cause, r, "a page for a worker's pulse: %s",
+		return cause_set(cause, r, "a page for a pulse: %s",
 		    strerror(-r));
 	}
 	return 0;

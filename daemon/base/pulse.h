@@ -3,9 +3,9 @@
 #define BM_BASE_PULSE_H
 
 /*
- * A page that a worker writes and the master reads: is it alive, and what did
- * it do when it died.  It outlives the worker.  Whoever maps it trusts nothing
- * in it: the other end may write anything at any time.
+ * A page that a child writes and the master reads: is it alive, and of workers,
+ * what did it do when it died.  It outlives the child.  Whoever maps it trusts
+ * nothing in it: the other end may write anything at any time.
  */
 
 #include <stdatomic.h>
@@ -15,9 +15,11 @@
 #include "base/err.h"
 
 #define PULSE_REQUESTS	64
+#define PULSE_BEAT_S	0.1	/* less than a look of the master's */
 
 struct pulse {
-	_Atomic uint64_t beats;		/* grows as long as work goes on */
+	_Atomic uint64_t beats;		/* grows as long as work goes on: */
+					/* PULSE_BEAT_S apart at most */
 	_Atomic uint64_t steps;		/* of the engine */
 	_Atomic uint32_t n_requests;	/* in the step that runs; 0: none */
 	_Atomic int32_t	 signal;	/* it died of; 0: none that it saw */
@@ -42,6 +44,14 @@ int		 pulse_new(struct pulse **out, int *fd, struct cause *cause)
 /* The page behind fd, which is closed; NULL when it is none. */
 struct pulse	*pulse_map(int fd);
 void		 pulse_free(struct pulse **p);
+/* NULL: nobody looks. */
+static inline void
+pulse_beat(struct pulse *p)
+{
+	if (p != NULL)
+		atomic_fetch_add_explicit(&p->beats, 1, memory_order_relaxed);
+}
+
 void		 pulse_read(const struct pulse *p, struct pulse_record *out);
 
 #endif

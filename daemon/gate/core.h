@@ -73,7 +73,7 @@ void	 links_init(struct gate *g, struct ev_loop *loop, int master_fd);
 void	 links_reqlog(struct gate *g, int fd);
 /* End the process. */
 void	 links_leave(struct gate *g) __attribute__((noreturn));
-/* Ten times a second: deadlines, the end of a drain. */
+/* Every PULSE_BEAT_S: the pulse, deadlines, the end of a drain. */
 void	 links_tick(struct gate *g, uint64_t now_ns);
 /* Tell the master how busy m is, if that is news. */
 void	 links_tell_load(struct gate *g, struct gate_model *m,

@@ -25,6 +25,7 @@ struct ev_loop;
 struct chan;
 struct gate;
 struct clients;
+struct pulse;
 struct rows;
 struct sched_heap;
 struct admin_listener;
@@ -206,6 +207,7 @@ struct gate {
 	uint32_t	 last_ticket;
 	uint32_t	 drain_seq;	/* of the master's DRAIN */
 	uint64_t	 drain_end_ns;	/* 0: no limit */
+	struct pulse	*pulse;		/* NULL: the master did not ask */
 	uint64_t	 leave_ns;	/* end then; 0: not yet */
 	uint64_t	 told_ns;	/* positions, last time */
 };

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pulse.h"
 #include "base/str.h"
 #include "gate/core.h"
 #include "gate/history.h"
@@ -23,7 +24,6 @@
 #include "gate/watch.h"
 
 #define MASTER_FD	3
-#define TICK_S		0.1
 
 static void
 on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
@@ -78,7 +78,7 @@ main(void)
 	ignore_signals();
 	gate_init(&g);
 	links_init(&g, loop, MASTER_FD);
-	ev_timer_init(&tick, on_tick, TICK_S, TICK_S);
+	ev_timer_init(&tick, on_tick, PULSE_BEAT_S, PULSE_BEAT_S);
 	tick.data = &g;
 	ev_timer_start(loop, &tick);
 	ev_run(loop, 0);

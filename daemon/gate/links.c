@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pulse.h"
 #include "gate/rows.h"
 #include "gate/sched.h"
 #include "gate/watch.h"
@@ -159,6 +160,7 @@ links_tick(struct gate *g, uint64_t now_ns)
 {
 	struct gate_model *m;
 
+	pulse_beat(g->pulse);
 	if (g->leave_ns != 0 && now_ns >= g->leave_ns)
 		links_leave(g);
 	core_deadlines(g, now_ns);

@@ -27,7 +27,7 @@ struct choice {
 	bool		 has_begun;	/* streamed: the role is out */
 	unsigned	 finish;
 	size_t		 offset;	/* characters before the next token */
-	struct buf	 head;		/* what each of its events begins with */
+	struct buf	 head;		/* of each of its events */
 	struct buf	 text;		/* not streamed */
 	struct buf	 logprobs;	/* as in message OUT */
 };

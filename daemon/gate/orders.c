@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pulse.h"
 #include "base/str.h"
 #include "gate/rows.h"
 #include "gate/sched.h"
@@ -190,6 +191,13 @@ on_conf(struct gate *g, struct slice body)
 }
 
 static void
+on_pulse(struct gate *g, int fd)
+{
+	pulse_free(&g->pulse);
+	g->pulse = pulse_map(fd);
+}
+
+static void
 on_listen(struct gate *g, const struct msg_listen *m, int fd)
 {
 	char *addr = slice_dup(m->addr);
@@ -252,6 +260,7 @@ quit(struct gate *g)
 #define ORDERS(X) \
 	X(PING, ping, (void)chan_send(g->master, MSG_PING, 0, 0, &m)) \
 	X(CONF, conf, on_conf(g, m.conf)) \
+	X(PULSE, pulse, on_pulse(g, f->fd)) \
 	X(LISTEN, listen, on_listen(g, &m, f->fd)) \
 	X(UNLISTEN, unlisten, on_unlisten(g, (enum listen_kind)m.kind)) \
 	X(PEER, peer, on_peer(g, &m, f->fd)) \

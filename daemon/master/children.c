@@ -121,7 +121,7 @@ report_crash(struct child *c)
 	uint64_t now_ns = clock_now_ns();
 
 	child_status_text(c->status, how, sizeof(how));
-	if (c->role == R_WORKER)
+	if (c->role != R_REQLOG)
 		health_end(c, WIFSIGNALED(c->status) ? WTERMSIG(c->status) :
 		    0, how + strlen(how), sizeof(how) - strlen(how));
 	if (c->sup.state == SUP_BACKOFF)
@@ -477,8 +477,9 @@ start_talking(struct child *c, int fd)
 
 	c->chan = chan_new(m->loop, fd, R_MASTER, c->role, &handler, c);
 	child_send_conf(c);
-	if (c->role == R_WORKER) {
+	if (c->role != R_REQLOG)
 		health_begin(c);
+	if (c->role == R_WORKER) {
 		if (give_model(c))
 			sup_loading(&c->sup);
 		return;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Is a worker alive, and what did it do when it died.  Its pulse is looked at
- * a few times within hang_timeout; only as many looks in a row without a beat
- * as fit into that time count as a hang, so that a machine that stood still
- * itself is not mistaken for one.
+ * Is a worker alive, and what did it do when it died; is the gate alive.  A
+ * pulse is looked at a few times within hang_timeout; only as many looks in a
+ * row without a beat as fit into that time count as a hang, so that a machine
+ * that stood still itself is not mistaken for one.
  */
 #include "config.h"
 
@@ -44,7 +44,7 @@ health_begin(struct child *c)
 	chan_send_fd(c->chan, MSG_PULSE, 0, 0, &m, fd);
 }
 
-/* Beats are expected of one that has its model. */
+/* Beats are expected of the gate, and of a worker that has its model. */
 static bool
 is_watched(const struct child *c)
 {
@@ -57,6 +57,17 @@ uint64_t
 health_wake_ns(const struct child *c)
 {
 	return is_watched(c) ? c->health.looked_ns + look_ns(c) : SUP_NEVER;
+}
+
+static void
+tell_hung(const struct child *c)
+{
+	char name[32], kind[32];
+
+	snprintf(kind, sizeof(kind), "%s_hung", role_name(c->role));
+	tell_event(c->master, kind, child_name(c, name), "no sign of life for "
+	    "%.1f s; killed", (double)c->master->conf.worker_hang_timeout /
+	    1000);
 }
 
 void
@@ -83,9 +94,9 @@ health_look(struct child *c, uint64_t now_ns)
 	log_warnx("%s shows no sign of life for %.1f s; killed pid=%d",
 	    child_name(c, name), (double)c->master->conf.worker_hang_timeout /
 	    1000, (int)c->pid);
-	tell_event(c->master, "worker_hung", name, "no sign of life for "
-	    "%.1f s; killed", (double)c->master->conf.worker_hang_timeout /
-	    1000);
+	/* The gate is to keep it, so of itself the next one is told. */
+	if (c->role != R_GATE)
+		tell_hung(c);
 	kill(c->pid, SIGKILL);
 }
 
@@ -131,6 +142,11 @@ health_end(struct child *c, int signal, char *text, size_t size)
 	size_t n;
 
 	text[0] = '\0';
+	if (c->role == R_GATE) {
+		if (c->health.is_hung)
+			tell_hung(c);
+		return;
+	}
 	if (c->health.pulse != NULL)
 		pulse_read(c->health.pulse, &r);
 	tell_death(c, &r, signal);

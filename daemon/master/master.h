@@ -60,7 +60,7 @@ struct pulse;
 /* The variant that `load` and the configuration name. */
 #define VARIANT_BASE "base"
 
-/* The signs of life of a worker, as last looked at. */
+/* The signs of life of a worker or the gate, as last looked at. */
 struct health {
 	struct pulse	*pulse;		/* NULL: there is none */
 	uint64_t	 beats;
@@ -352,7 +352,7 @@ void	 health_begin(struct child *c);
 /* Kill it if it hangs. */
 void	 health_look(struct child *c, uint64_t now_ns);
 uint64_t health_wake_ns(const struct child *c);
-/* It is dead: tell the gate, and what it did last into text ("" if unknown). */
+/* It is dead: tell the gate, and what it did last into text ("": unknown). */
 void	 health_end(struct child *c, int signal, char *text, size_t size);
 
 /* ---- variants.c ---- */

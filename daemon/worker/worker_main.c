@@ -34,7 +34,6 @@
 
 #define UP_FD		3
 #define LOAD_NOTICE_MS	500
-#define BEAT_S		0.1	/* less than a look of the master's */
 
 struct worker {
 	struct ev_loop	*loop;
@@ -236,9 +235,7 @@ on_quantize(struct worker *w, const struct frame *f)
 static void
 on_beat(struct ev_loop *loop, struct ev_timer *t, int revents)
 {
-	struct pulse *p = t->data;
-
-	atomic_fetch_add_explicit(&p->beats, 1, memory_order_relaxed);
+	pulse_beat(t->data);
 }
 
 static void
@@ -248,7 +245,7 @@ on_pulse(struct worker *w, int fd)
 		return;
 	crash_watch(w->l.pulse);
 	w->beat.data = w->l.pulse;
-	ev_timer_init(&w->beat, on_beat, BEAT_S, BEAT_S);
+	ev_timer_init(&w->beat, on_beat, PULSE_BEAT_S, PULSE_BEAT_S);
 	ev_timer_start(w->loop, &w->beat);
 }
 

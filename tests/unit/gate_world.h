@@ -39,7 +39,7 @@ int	 world_teardown(void **state);
 
 /* Let the gate do what it can do at once. */
 void	 spin(void);
-/* p sends the gate a frame; takes fd, or -1. */
+/* p sends the gate a frame; fd, or -1, stays the caller's. */
 void	 say(struct peer *p, enum msg_type type, uint32_t seq, uint64_t id,
 	    const void *m, int fd);
 /* The next frame the gate sent to p, but for what the master is told of the

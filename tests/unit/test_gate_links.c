@@ -6,10 +6,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/pulse.h"
 #include "gate/rows.h"
 #include "gate_world.h"
 
@@ -131,6 +133,25 @@ a_new_reqlog_gets_unconfirmed_rows_again(void **state)
 	assert_true(slice_eq(m.text, "third"));
 }
 
+static void
+the_pulse_beats_with_every_tick(void **state)
+{
+	struct pulse *p;
+	struct cause why;
+	int fd;
+
+	links_tick(&o.g, clock_now_ns());
+	assert_int_equal(pulse_new(&p, &fd, &why), 0);
+	say(&o.master, MSG_PULSE, 0, 0, &(struct msg_pulse){ 0 }, fd);
+	close(fd);
+	assert_int_equal(p->beats, 0);
+	links_tick(&o.g, clock_now_ns());
+	links_tick(&o.g, clock_now_ns());
+	assert_int_equal(p->beats, 2);
+	pulse_free(&p);
+	pulse_free(&o.g.pulse);
+}
+
 int
 main(void)
 {
@@ -140,6 +161,7 @@ main(void)
 		WORLD_TEST(a_drain_ends_late_requests),
 		WORLD_TEST(a_failing_log_is_shown_and_survived),
 		WORLD_TEST(a_new_reqlog_gets_unconfirmed_rows_again),
+		WORLD_TEST(the_pulse_beats_with_every_tick),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
