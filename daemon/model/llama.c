@@ -15,52 +15,17 @@
  */
 #include "config.h"
 
+#include "model/llama_impl.h"
+
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "kernels/kernels.h"
-#include "kernels/matmul.h"
-#include "model/attend.h"
-#include "model/experts.h"
-#include "model/model.h"
 #include "model/model_impl.h"
-#include "model/rows.h"
 
 /* Below so many values a dispatch to the pool costs more than the work. */
 #define SMALL_VALUES	4096
-
-/* What a row of the batch needs in every layer. */
-struct row {
-	uint32_t	 token;
-	uint32_t	 pos;
-	struct kv_seq	*seq;
-	bool		 wants_output;
-};
-
-struct model_run {
-	const struct model *m;
-	struct pool	*pool;
-	struct attend	*attend;
-	size_t		 max_rows;
-
-	/* Rows of an earlier batch that go on before this layer; only their x
-	 * is kept. */
-	size_t		 first_off, n_off;
-	uint32_t	 layer_off;
-
-	struct row	*rows;
-	struct rows	 x;		/* the residual stream */
-	struct rows	 h;		/* normalised x */
-	struct rows	 y;		/* what a block adds to x */
-	struct rows	 q, k, v;
-	struct rows	 attended;
-	struct rows	 gate, up;
-	struct act_rows	 act;		/* what the next products read */
-	struct experts_run experts;
-	uint64_t	 n_bytes;
-};
 
 /* The work of one dispatch. */
 struct step {
@@ -73,93 +38,6 @@ struct step {
 	const float	*norm;		/* weights of the next norm */
 	unsigned	 forms;		/* what h is converted to */
 };
-
-/* ---- scratch ---- */
-
-static bool
-alloc_forms(struct model_run *r)
-{
-	const struct hparams *h = &r->m->h;
-	size_t n = MEM_MAX(MEM_MAX(h->n_embd, h->n_ff), r->q.n);
-
-	for (enum act_form f = ACT_F32 + 1; f < ACT_LIMIT; f++)
-		if ((r->act.form[f] = scratch_new(r->max_rows,
-		    act_row_bytes(f, n), &r->n_bytes)) == NULL)
-			return false;
-	return true;
-}
-
-static bool
-alloc_scratch(struct model_run *r)
-{
-	const struct hparams *h = &r->m->h;
-	size_t n = r->max_rows;
-	uint64_t *bytes = &r->n_bytes;
-
-	return (r->rows = scratch_new(n, sizeof(*r->rows), bytes)) != NULL &&
-	    rows_new(&r->x, n, h->n_embd, bytes) &&
-	    rows_new(&r->h, n, h->n_embd, bytes) &&
-	    rows_new(&r->y, n, h->n_embd, bytes) &&
-	    rows_new(&r->q, n, (size_t)h->n_head * h->head_dim, bytes) &&
-	    rows_new(&r->k, n, (size_t)h->n_head_kv * h->head_dim, bytes) &&
-	    rows_new(&r->v, n, r->k.n, bytes) &&
-	    rows_new(&r->attended, n, r->q.n, bytes) &&
-	    rows_new(&r->gate, n, h->n_ff, bytes) &&
-	    rows_new(&r->up, n, h->n_ff, bytes) &&
-	    alloc_forms(r) &&
-	    (h->n_expert == 0 || experts_run_init(&r->experts, h, n,
-	    bytes) == 0);
-}
-
-int
-model_run_new(const struct model *m, struct pool *pool, struct kv_pool *kv,
-    size_t max_rows, struct model_run **out, struct cause *cause)
-{
-	struct model_run *r = xcalloc(1, sizeof(*r));
-
-	r->m = m;
-	r->pool = pool;
-	r->max_rows = max_rows;
-	if (!alloc_scratch(r) || attend_new(&m->h, &m->rope, pool, kv, max_rows,
-	    &r->attend, &r->n_bytes) != 0) {
-		model_run_free(&r);
-		return cause_set(cause, BM_ENOMEM,
-		    "no memory for batches of %zu rows", max_rows);
-	}
-	*out = r;
-	return 0;
-}
-
-void
-model_run_free(struct model_run **rp)
-{
-	struct model_run *r = *rp;
-
-	if (r == NULL)
-		return;
-	*rp = NULL;
-	free(r->rows);
-	free(r->x.p);
-	free(r->h.p);
-	free(r->y.p);
-	free(r->q.p);
-	free(r->k.p);
-	free(r->v.p);
-	free(r->attended.p);
-	free(r->gate.p);
-	free(r->up.p);
-	for (size_t i = 0; i < ACT_LIMIT; i++)
-		free(r->act.form[i]);
-	attend_free(&r->attend);
-	experts_run_fini(&r->experts);
-	free(r);
-}
-
-uint64_t
-model_run_bytes(const struct model_run *r)
-{
-	return r->n_bytes;
-}
 
 /* ---- work by rows ---- */
 
@@ -353,90 +231,18 @@ feed_experts(struct step *s)
 	for_items(s, r->x.n, add_item);
 }
 
-/* ---- rows that are put off ---- */
-
-static void
-move_off(struct model_run *r, size_t from, size_t to, size_t n)
-{
-	memmove(&r->rows[to], &r->rows[from], n * sizeof(*r->rows));
-	memmove(row_at(&r->x, to), row_at(&r->x, from),
-	    n * r->x.stride * sizeof(float));
-}
+/* ---- the whole ---- */
 
 /* After a layer: have the urgent rows the next ones to themselves? */
 static void
 put_off(struct step *s)
 {
-	struct model_run *r = s->r;
 	size_t n = s->haste->n_urgent;
 
 	if (s->n_rows <= n || n == 0 || !s->haste->is_late(s->haste->arg,
 	    s->layer_index + 1))
 		return;
-	r->first_off = n;
-	r->n_off = s->n_rows - n;
-	r->layer_off = s->layer_index + 1;
-	for (size_t i = n; i < s->n_rows; i++)
-		r->rows[i].seq->n_tokens--;
-	s->n_rows = n;
-}
-
-/* Those put off are behind the rows of the batch, and their layer comes. */
-static void
-join_rows(struct step *s)
-{
-	struct model_run *r = s->r;
-
-	for (; r->n_off > 0; r->n_off--) {
-		const struct row *row = &r->rows[s->n_rows];
-
-		attend_set_row(r->attend, s->n_rows++, row->seq, row->pos);
-		row->seq->n_tokens++;
-	}
-}
-
-uint32_t
-model_put_off(const struct model_run *r)
-{
-	return r->n_off > 0 ? r->layer_off : 0;
-}
-
-void
-model_drop(struct model_run *r, const struct kv_seq *seq)
-{
-	size_t end = r->first_off + r->n_off;
-
-	for (size_t i = r->first_off; i < end;) {
-		if (r->rows[i].seq != seq) {
-			i++;
-			continue;
-		}
-		move_off(r, i + 1, i, --end - i);
-		r->n_off--;
-	}
-}
-
-/* ---- the whole ---- */
-
-/* Keep only the rows somebody wants to see. */
-static void
-compact(struct step *s)
-{
-	struct model_run *r = s->r;
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->n_rows; i++) {
-		if (!r->rows[i].wants_output)
-			continue;
-		if (n != i) {
-			attend_move_row(r->attend, i, n);
-			memcpy(row_at(&r->x, n), row_at(&r->x, i),
-			    r->x.n * sizeof(float));
-			memcpy(row_at(&r->q, n), row_at(&r->q, i),
-			    r->q.n * sizeof(float));
-		}
-		n++;
-	}
+	model_run_put_off(s->r, n, s->n_rows - n, s->layer_index + 1);
 	s->n_rows = n;
 }
 
@@ -450,11 +256,11 @@ run_layers(struct step *s)
 		s->layer = &w->layers[i];
 		s->layer_index = i;
 		if (i == join)
-			join_rows(s);
+			s->n_rows = model_run_join(s->r, s->n_rows);
 		compute_qkv(s, i == 0 ? embed_item : norm_item);
 		/* Nobody reads the other rows' values from here on. */
 		if (i + 1 == w->n_layer)
-			compact(s);
+			s->n_rows = model_run_compact(s->r, s->n_rows);
 		if (s->n_rows == 0)
 			return;
 		attend(s);
@@ -468,24 +274,6 @@ run_layers(struct step *s)
 }
 
 static void
-take_rows(struct model_run *r, const struct batch *b)
-{
-	assert(b->n + r->n_off <= r->max_rows);
-	move_off(r, r->first_off, b->n, r->n_off);
-	r->first_off = b->n;
-	for (size_t i = 0; i < b->n; i++) {
-		const struct batch_row *row = &b->rows[i];
-
-		assert(row->token < r->m->h.n_vocab);
-		assert(row->pos == row->seq->n_tokens);
-		assert(row->pos / KV_PAGE < row->seq->n_pages);
-		row->seq->n_tokens++;
-		r->rows[i] = (struct row){ row->token, row->pos, row->seq,
-		    row->wants_output };
-	}
-}
-
-static void
 forward(struct model_run *r, const struct batch *b,
     const struct model_haste *haste, float *logits, float *hidden)
 {
@@ -495,7 +283,7 @@ forward(struct model_run *r, const struct batch *b,
 
 	if (b->n + r->n_off == 0)
 		return;
-	take_rows(r, b);
+	model_run_take(r, b);
 	run_layers(&s);
 	if (s.n_rows == 0)
 		return;
