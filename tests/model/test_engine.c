@@ -706,8 +706,8 @@ gaps_are_bounded(void **state)
 		n++;
 	}
 	assert_int_equal(lround(rows), N_ELEMENTS(many));
-	/* the gap is made use of */
-	assert_in_range(n, N_ELEMENTS(many) / 24, N_ELEMENTS(many) / 11);
+	/* the gap is made use of, but for the room that plans leave */
+	assert_in_range(n, N_ELEMENTS(many) / 24, N_ELEMENTS(many) / 9);
 	timed = NULL;
 	bench_finish(&b);
 	bench_close(&b);
