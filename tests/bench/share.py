@@ -65,32 +65,44 @@ def cpu_times(pids):
     return times
 
 
+def machine_times():
+    """[busy, stolen by the machine's neighbours] of all cores, in ns"""
+    with open("/proc/stat") as f:
+        user, nice, system, _, _, irq, softirq, stolen = (int(n) for n in f.readline().split()[1:9])
+    return [n * 1e9 / os.sysconf("SC_CLK_TCK") for n in (user + nice + system + irq + softirq, stolen)]
+
+
 class Cpu:
-    """What the processes of a daemon and this client took, in rounds that begin() and end() enclose."""
+    """What the processes of a daemon, this client and all others took, in rounds that begin() and end() enclose."""
 
     def __init__(self, d):
         self.pids = {"client": os.getpid(), "master": d.process.pid,
                      **{name: d.children(name)[0] for name in ("gate", "reqlog", "worker")}}
         self.took = {name: [0, 0] for name in self.pids}
-        self.ns = 0
+        self.ns, self.machine = 0, [0, 0]
 
     def begin(self):
-        self.before, self.start = cpu_times(self.pids), time.monotonic()
+        self.before, self.start = (cpu_times(self.pids), machine_times()), time.monotonic()
 
     def end(self):
         self.ns += (time.monotonic() - self.start) * 1e9
+        of_processes, of_machine = self.before
         for name, now in cpu_times(self.pids).items():
             for i in range(2):
-                self.took[name][i] += now[i] - self.before[name][i]
+                self.took[name][i] += now[i] - of_processes[name][i]
+        for i, now in enumerate(machine_times()):
+            self.machine[i] += now - of_machine[i]
 
     def tell(self, n_tokens):
         all_ns = self.ns * THREADS
+        others = self.machine[0] - sum(took[0] for took in self.took.values())
         outside = sum(self.took[name][0] for name in ("gate", "reqlog", "master"))
         print("CPU time a token: " + ", ".join(f"{name} {took[0] / n_tokens / 1000:.1f}" for name, took
                                               in self.took.items()) + " us")
         print(f"of all cores' time: gate, reqlog and master {outside / all_ns:.2%}, client "
-              f"{self.took['client'][0] / all_ns:.2%}, worker {self.took['worker'][0] / all_ns:.2%}; "
-              f"the worker's threads without a core {self.took['worker'][1] / all_ns:.2%}")
+              f"{self.took['client'][0] / all_ns:.2%}, worker {self.took['worker'][0] / all_ns:.2%}, "
+              f"other processes {others / all_ns:.1%}, stolen {self.machine[1] / all_ns:.1%}; the worker's threads "
+              f"stood ready without a core for {self.took['worker'][1] / all_ns:.2%}")
 
 
 def offline():
