@@ -11,7 +11,8 @@
  *
  *	main.c		command line, daemonising
  *	master_main.c	loop, signals, timer
- *	children.c	one process: start, frames, end
+ *	children.c	one process: start, link, end
+ *	hear.c		what processes say
  *	models.c	models: settle
  *	health.c	signs of life, and of death
  *	workers.c	how many processes a variant has
@@ -263,6 +264,14 @@ void	 child_send_conf(struct child *c);
 void	 child_send_parts(struct chan *chan, struct model_file *file);
 /* "killed by signal 9 (Killed)", from waitpid's status. */
 void	 child_status_text(int status, char *out, size_t size);
+/* As configured. */
+void	 child_limits(const struct child *c, struct sup_limits *l);
+
+/* ---- hear.c ---- */
+/* Any message but HELLO. */
+void	 hear_frame(struct child *c, const struct frame *f);
+/* A worker can't load its model; it says so, or never gets it. */
+void	 hear_failure(struct child *c, const struct msg_result *r);
 
 /* ---- store.c ---- */
 /* Give a worker the places where packed weights are kept; fd: its model's
