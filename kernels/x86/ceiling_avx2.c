@@ -1,69 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Loops of registers only.  12 chains cover the latencies; asm keeps the
- * compiler from finding that nobody wants the result.
- */
+/* Loops of the baseline, and reading. */
 #include "config.h"
 
 #include "kernels/x86/avx2.h"
 
+#include "kernels/x86/ceiling_x86.h"
 #include "kernels/x86/common_avx2.h"
 
-#define CHAINS 12
+#define VECTOR		__m256i
 
-#define EACH(DO) \
-	DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) \
-	DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
+#define INSTRUCTION	"vfmadd231ps %2, %2, %0"
+LOOP(loop_fma, _mm256_setzero_si256())
+#undef INSTRUCTION
 
-#define ZERO(i)	__m256i c##i = _mm256_setzero_si256();
+#define INSTRUCTION	"vpmaddubsw %2, %2, %1\n\tvpaddw %1, %0, %0"
+LOOP(loop_maddubs_paddw, _mm256_set1_epi8(3))
+#undef INSTRUCTION
 
-static void
-loop_fma(size_t n)
-{
-	__m256i w = _mm256_setzero_si256();
-
-	EACH(ZERO)
-	for (; n > 0; n--) {
-#define STEP(i) \
-	__asm__ volatile("vfmadd231ps %1, %1, %0" : "+x" (c##i) : "x" (w));
-		EACH(STEP)
-#undef STEP
-	}
-}
-
-static void
-loop_maddubs_paddw(size_t n)
-{
-	__m256i w = _mm256_set1_epi8(3);
-
-	EACH(ZERO)
-	for (; n > 0; n--) {
-		__m256i t;
-#define STEP(i)	__asm__ volatile("vpmaddubsw %2, %2, %1\n\t"		\
-		    "vpaddw %1, %0, %0" : "+x" (c##i), "=&x" (t) : "x" (w));
-		EACH(STEP)
-#undef STEP
-	}
-}
-
-static void
-loop_maddubs_maddwd(size_t n)
-{
-	__m256i w = _mm256_set1_epi8(3);
-
-	EACH(ZERO)
-	for (; n > 0; n--) {
-		__m256i t;
-#define STEP(i)	__asm__ volatile("vpmaddubsw %2, %2, %1\n\t"		\
-		    "vpmaddwd %2, %1, %1\n\tvpaddd %1, %0, %0"		\
-		    : "+x" (c##i), "=&x" (t) : "x" (w));
-		EACH(STEP)
-#undef STEP
-	}
-}
-
-#undef ZERO
-#undef EACH
+#define INSTRUCTION	"vpmaddubsw %2, %2, %1\n\t"			\
+			"vpmaddwd %2, %1, %1\n\tvpaddd %1, %0, %0"
+LOOP(loop_maddubs_maddwd, _mm256_set1_epi8(3))
+#undef INSTRUCTION
 
 /* Asked for a little ahead, since hardware stops at page boundaries. */
 #define AHEAD_BYTES 2048

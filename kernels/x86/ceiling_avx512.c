@@ -4,43 +4,16 @@
 
 #include "kernels/x86/avx512.h"
 
-#include <immintrin.h>
+#include "kernels/x86/ceiling_x86.h"
 
-#define CHAINS 12
+#define VECTOR		__m512i
 
-#define EACH(DO) \
-	DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) \
-	DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
+#define INSTRUCTION	"vfmadd231ps %2, %2, %0"
+LOOP(loop_fma, _mm512_setzero_si512())
+#undef INSTRUCTION
 
-#define ZERO(i)	__m512i c##i = _mm512_setzero_si512();
-
-static void
-loop_fma(size_t n)
-{
-	__m512i w = _mm512_setzero_si512();
-
-	EACH(ZERO)
-	for (; n > 0; n--) {
-#define STEP(i) \
-	__asm__ volatile("vfmadd231ps %1, %1, %0" : "+v" (c##i) : "v" (w));
-		EACH(STEP)
-#undef STEP
-	}
-}
-
-static void
-loop_dpbusd(size_t n)
-{
-	__m512i w = _mm512_set1_epi8(3);
-
-	EACH(ZERO)
-	for (; n > 0; n--) {
-#define STEP(i) \
-	__asm__ volatile("vpdpbusd %1, %1, %0" : "+v" (c##i) : "v" (w));
-		EACH(STEP)
-#undef STEP
-	}
-}
+#define INSTRUCTION	"vpdpbusd %2, %2, %0"
+LOOP(loop_dpbusd, _mm512_set1_epi8(3))
 
 void
 avx512_overlay_ceiling(struct kern_table *t)

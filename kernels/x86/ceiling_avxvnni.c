@@ -4,29 +4,12 @@
 
 #include "kernels/x86/avxvnni.h"
 
-#include <immintrin.h>
+#include "kernels/x86/ceiling_x86.h"
 
-#define CHAINS 12
+#define VECTOR		__m256i
 
-#define EACH(DO) \
-	DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) \
-	DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
-
-#define ZERO(i)	__m256i c##i = _mm256_setzero_si256();
-
-static void
-loop_dpbusd(size_t n)
-{
-	__m256i w = _mm256_set1_epi8(3);
-
-	EACH(ZERO)
-	for (; n > 0; n--) {
-#define STEP(i) __asm__ volatile("%{vex%} vpdpbusd %1, %1, %0"		\
-		    : "+x" (c##i) : "x" (w));
-		EACH(STEP)
-#undef STEP
-	}
-}
+#define INSTRUCTION	"%{vex%} vpdpbusd %2, %2, %0"
+LOOP(loop_dpbusd, _mm256_set1_epi8(3))
 
 void
 avxvnni_overlay_ceiling(struct kern_table *t)
