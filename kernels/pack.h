@@ -11,13 +11,13 @@
  *
  *	panel[block][field][unit][row 0..15][byte]
  *
+ * So a packed matrix has as many bytes as GGUF's, except for the rows of zeros
+ * that fill the last panel, and a vector register holds one unit of many rows.
+ *
  * Q6_K's quants are arranged otherwise before: 16 elements are three units.
  * The bytes of unit j have the quants of quad j in bits 0 to 5; above are two
  * bits, 4 - 2 j and the next, of the quants of quad 3.  So three of four quads
  * come out with one operation, and a sub-block lies in one place.
- *
- * So a packed matrix has as many bytes as GGUF's, except for the rows of zeros
- * that fill the last panel, and a vector register holds one unit of many rows.
  */
 
 #include <stdbool.h>

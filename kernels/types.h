@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What the other operand of a product is made of: floats, or the act_q8,
+ * act_q8k... of kernels.h. */
 enum act_form { ACT_F32, ACT_Q8, ACT_Q8K, ACT_Q16, ACT_SM8, ACT_SM8K };
 #define ACT_LIMIT	(ACT_SM8K + 1)
 

@@ -11,9 +11,11 @@
 #include "kernels/vf.h"
 
 /*
- * e^x to about an ulp.  x = n ln 2 + r with |r| <= ln 2 / 2 and ln 2 in two
- * parts, so that n times the first is exact, and a polynomial of degree 7 for
- * e^r: the series.  NaN stays NaN, being the second operand of min and max.
+ * e^x to about an ulp.  x = n ln 2 + r with |r| <= ln 2 / 2, ln 2 in two parts
+ * of which the first has so few bits that n times it is exact (Cody and Waite,
+ * Software Manual for the Elementary Functions), and e^r by its series up to
+ * r^7.  Beyond the bounds of x is infinity or 0.  NaN stays NaN, being the
+ * second operand of min and max.
  */
 VF_HERE vf
 exp_of(vf x)

@@ -223,7 +223,7 @@ grow_list(struct kv_seq *s, size_t want)
 int
 kv_seq_reserve(struct kv_pool *p, struct kv_seq *s, uint32_t n_tokens)
 {
-	size_t want = ((size_t)n_tokens + KV_PAGE - 1) / KV_PAGE;
+	size_t want = kv_pages_of(n_tokens);
 
 	if (want <= s->n_pages)
 		return 0;

@@ -22,6 +22,13 @@
 
 #define KV_PAGE ATTEND_PAGE	/* positions */
 
+/* That hold n_tokens. */
+static inline size_t
+kv_pages_of(size_t n_tokens)
+{
+	return n_tokens / KV_PAGE + (n_tokens % KV_PAGE != 0);
+}
+
 struct kv_pool;
 
 struct kv_seq {

@@ -161,6 +161,37 @@ model_desc(const struct model *m)
 	return &m->desc;
 }
 
+/*
+ * Of a matrix for each expert, a token uses those of a few.  Of token_embd it
+ * looks up a row, unless the output is the same matrix.
+ */
+struct model_need
+model_need(const struct model *m)
+{
+	const struct gguf *g = m->gguf;
+	const struct model_desc *d = &m->desc;
+	bool is_tied = gguf_tensor(g, "output.weight") == NULL;
+	struct model_need need = { 0 };
+
+	for (size_t i = 0; i < gguf_n_tensors(g); i++) {
+		const struct gguf_tensor *t = gguf_tensor_at(g, i);
+		bool is_embd = slice_eq(t->name, "token_embd.weight");
+		double share = t->n_dims == 3 && d->n_expert > 0 ?
+		    (double)d->n_expert_used / d->n_expert : 1;
+		double madds = t->n_dims > 1 ?
+		    share * (double)t->n_elements : 0;
+
+		if (is_embd && !is_tied)
+			continue;
+		need.bytes += share * (double)t->n_bytes;
+		if (is_embd || slice_eq(t->name, "output.weight"))
+			need.output_madds += madds;
+		else
+			need.layer_madds += madds;
+	}
+	return need;
+}
+
 struct kv_shape
 model_kv_shape(const struct model *m, enum attend_form form)
 {

@@ -46,6 +46,13 @@ struct model_desc {
 	float		 bits_per_weight;
 };
 
+/* What a token needs of the weights. */
+struct model_need {
+	double	 layer_madds;		/* multiply-adds of matrices */
+	double	 output_madds;
+	double	 bytes;			/* a step of one row reads these */
+};
+
 struct batch_row {
 	uint32_t	 token;
 	uint32_t	 pos;		/* == what the sequence holds already,
@@ -70,6 +77,7 @@ int	 model_open(struct gguf **g, struct model **out, struct cause *cause)
 void	 model_free(struct model **m);
 
 const struct model_desc	*model_desc(const struct model *m);
+struct model_need		 model_need(const struct model *m);
 /* What its KV cache looks like. */
 struct kv_shape		 model_kv_shape(const struct model *m,
 			    enum attend_form form);

@@ -295,44 +295,6 @@ count_tokens(const struct bench *b)
 
 /* ---- the answer ---- */
 
-/* What a token needs of the weights. */
-struct need {
-	double	 layer_madds;		/* multiply-adds of matrices */
-	double	 output_madds;
-	double	 bytes;			/* a step of one row reads these */
-};
-
-/*
- * Of a matrix for each expert, a token uses those of a few.  Of token_embd it
- * looks up a row, unless the output is the same matrix.
- */
-static struct need
-count_need(const struct model *model)
-{
-	const struct gguf *g = model_gguf(model);
-	const struct model_desc *d = model_desc(model);
-	bool is_tied = gguf_tensor(g, "output.weight") == NULL;
-	struct need need = { 0 };
-
-	for (size_t i = 0; i < gguf_n_tensors(g); i++) {
-		const struct gguf_tensor *t = gguf_tensor_at(g, i);
-		bool is_embd = slice_eq(t->name, "token_embd.weight");
-		double share = t->n_dims == 3 && d->n_expert > 0 ?
-		    (double)d->n_expert_used / d->n_expert : 1;
-		double madds = t->n_dims > 1 ?
-		    share * (double)t->n_elements : 0;
-
-		if (is_embd && !is_tied)
-			continue;
-		need.bytes += share * (double)t->n_bytes;
-		if (is_embd || slice_eq(t->name, "output.weight"))
-			need.output_madds += madds;
-		else
-			need.layer_madds += madds;
-	}
-	return need;
-}
-
 static int
 by_value(const void *a, const void *b)
 {
@@ -366,7 +328,7 @@ static void
 send_answer(struct bench *b)
 {
 	const struct msg_bench *m = b->m;
-	struct need need = count_need(b->l->model);
+	struct model_need need = model_need(b->l->model);
 	double n_read = m->n_context + (m->n_generate + 1) / 2.0;
 	float rates[MAX_BATCHES];
 	struct msg_bench_result a = {
@@ -419,12 +381,6 @@ check(struct bench *b, struct cause *cause)
 	return 0;
 }
 
-static size_t
-pages_of(size_t n_tokens)
-{
-	return (n_tokens + KV_PAGE - 1) / KV_PAGE;
-}
-
 static int
 reserve(struct bench *b, struct cause *cause)
 {
@@ -444,8 +400,8 @@ prepare(struct bench *b, struct cause *cause)
 	const struct msg_bench *m = b->m;
 	const struct model_desc *d = model_desc(b->l->model);
 	size_t max_rows = MEM_MAX((size_t)CHUNK, b->max_batch), n_logits;
-	size_t n_pages = pages_of(m->n_prompt) + b->max_batch *
-	    pages_of((size_t)m->n_context + m->n_generate);
+	size_t n_pages = kv_pages_of(m->n_prompt) + b->max_batch *
+	    kv_pages_of((size_t)m->n_context + m->n_generate);
 	int r;
 
 	b->n_vocab = d->n_vocab;

@@ -206,12 +206,6 @@ engine_drop_link(struct engine *e, const void *link)
 	drop_from(e, &e->waiting, link);
 }
 
-static size_t
-pages_of(size_t n_tokens)
-{
-	return (n_tokens + KV_PAGE - 1) / KV_PAGE;
-}
-
 static void
 activate(struct engine *e, struct run *r)
 {
@@ -243,7 +237,7 @@ reserve_all(struct engine *e, struct run *r)
 	if (r->finish != FINISH_NONE)
 		return true;
 	kv_seq_adopt(kv, &r->kv, r->tokens, r->n_tokens - 1);
-	if (kv_pool_n_free(kv) + r->kv.n_pages >= pages_of(r->n_tokens) +
+	if (kv_pool_n_free(kv) + r->kv.n_pages >= kv_pages_of(r->n_tokens) +
 	    spare && kv_seq_reserve(kv, &r->kv, (uint32_t)r->n_tokens) == 0)
 		return true;
 	kv_seq_clear(kv, &r->kv);

@@ -98,12 +98,6 @@ load_open_file(struct loaded *l, struct cause *cause)
 
 /* ---- sizes ---- */
 
-static size_t
-pages_of(uint64_t n_tokens)
-{
-	return (size_t)((n_tokens + KV_PAGE - 1) / KV_PAGE);
-}
-
 static struct kv_shape
 kv_shape_of(const struct loaded *l, const struct msg_model *m)
 {
@@ -154,13 +148,14 @@ choose_pages(struct loaded *l, const struct msg_model *m, uint64_t scratch)
 	size_t n_pages = (size_t)(budget / page_bytes), all;
 
 	l->n_ctx = m->n_ctx != 0 ? m->n_ctx : d->n_ctx_train;
-	all = pages_of(l->n_ctx) * l->n_parallel;
+	all = kv_pages_of(l->n_ctx) * l->n_parallel;
 	if (m->kv_bytes == 0)
-		n_pages = MEM_MIN(MEM_MAX(n_pages, pages_of(LEAST_CTX)), all);
+		n_pages = MEM_MIN(MEM_MAX(n_pages, kv_pages_of(LEAST_CTX)),
+		    all);
 	n_pages = MEM_MAX(n_pages, (size_t)1);
 	if (m->n_ctx != 0)
-		return MEM_MAX(n_pages, pages_of(l->n_ctx));
-	if (n_pages < pages_of(l->n_ctx))
+		return MEM_MAX(n_pages, kv_pages_of(l->n_ctx));
+	if (n_pages < kv_pages_of(l->n_ctx))
 		l->n_ctx = (uint32_t)(n_pages * KV_PAGE);
 	return n_pages;
 }

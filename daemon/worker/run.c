@@ -83,20 +83,26 @@ add_token(struct run *r, uint32_t token)
 }
 
 static int
-take_tokens(struct run *r, struct words ids, struct cause *cause)
+check_tokens(const struct run *r, struct words ids, struct cause *cause)
 {
 	uint32_t n_vocab = model_desc(r->env->model)->n_vocab;
 
-	for (size_t i = 0; i < ids.n; i++) {
-		uint32_t id = words_at(ids, i);
-
-		if (id >= n_vocab)
+	for (size_t i = 0; i < ids.n; i++)
+		if (words_at(ids, i) >= n_vocab)
 			return cause_set(cause, BM_EBADREQ,
-			    "token %u is beyond the vocabulary of %u", id,
-			    n_vocab);
-		add_token(r, id);
-	}
+			    "token %u is beyond the vocabulary of %u",
+			    words_at(ids, i), n_vocab);
 	return 0;
+}
+
+static int
+take_tokens(struct run *r, struct words ids, struct cause *cause)
+{
+	int rc = check_tokens(r, ids, cause);
+
+	for (size_t i = 0; i < ids.n && rc == 0; i++)
+		add_token(r, words_at(ids, i));
+	return rc;
 }
 
 static int
@@ -342,19 +348,14 @@ run_accept(struct run *r, uint32_t token)
 static int
 replay(struct run *r, struct words resume, struct cause *cause)
 {
-	uint32_t n_vocab = model_desc(r->env->model)->n_vocab;
+	int rc = check_tokens(r, resume, cause);
 
-	for (size_t i = 0; i < resume.n && r->finish == FINISH_NONE; i++) {
-		uint32_t token = words_at(resume, i);
-
-		if (token >= n_vocab)
-			return cause_set(cause, BM_EBADREQ,
-			    "token %u is beyond the vocabulary of %u", token,
-			    n_vocab);
-		run_accept(r, token);
+	for (size_t i = 0; i < resume.n && rc == 0 &&
+	    r->finish == FINISH_NONE; i++) {
+		run_accept(r, words_at(resume, i));
 		buf_clear(&r->text);
 	}
-	return 0;
+	return rc;
 }
 
 /* For tests of crashes: a prompt with the text of that variable ends the

@@ -3,9 +3,10 @@
 #define BM_KERNELS_REF_REF_H
 
 /*
- * The reference level: the readable specification of every kernel.  It sums in
- * double and rounds once, so that what a faster level may differ by is that
- * level's own rounding.
+ * The reference level: the readable specification of every kernel.  Sums over a
+ * row are in double and rounded once, so that what a faster level may differ by
+ * is that level's own rounding.  Panels are in float, in the order that every
+ * level keeps (panel.c).
  */
 
 #include "kernels/kernels.h"

@@ -2,7 +2,8 @@
 #ifndef BM_KERNELS_X86_COMMON_AVX2_H
 #define BM_KERNELS_X86_COMMON_AVX2_H
 
-/* What the AVX2 files share.  Reductions have one fixed order. */
+/* What the files of AVX2 and of levels above share.  Reductions have one fixed
+ * order. */
 
 #include <immintrin.h>
 #include <stddef.h>
