@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What the master tells, whose word on models and workers is taken as it comes.
- */
+/* What the master tells; its word on models and workers is taken as it comes. */
 #include "config.h"
 
 #include "gate/core.h"
@@ -257,6 +255,7 @@ quit(struct gate *g)
 
 /* ---- which message says what ---- */
 
+/* Each with its struct, decoded into m, and what is done with that. */
 #define ORDERS(X) \
 	X(PING, ping, (void)chan_send(g->master, MSG_PING, 0, 0, &m)) \
 	X(CONF, conf, on_conf(g, m.conf)) \
