@@ -171,6 +171,16 @@ put_quads(const uint8_t *w, copies *to)
 	    i * act_stride);						\
 	const struct act_pairs *pairs##i = a##i->pairs + sub
 
+/* What AT_ONCE sub-blocks of a column lie in. */
+ALWAYS_INLINE void
+prefetch_pairs(const char *pairs)
+{
+	const size_t bytes = AT_ONCE * sizeof(struct act_pairs);
+
+	prefetch((const uint8_t *)pairs, bytes);
+	_mm_prefetch(pairs + bytes - 1, _MM_HINT_T0);
+}
+
 /* n columns (a constant, 1..4) times the sub-blocks from sub on, of which p
  * holds the copies.  Sums begin with the first sub-block and end with the
  * last. */
@@ -181,6 +191,7 @@ tile(const int n, const struct part *p, size_t sub, const char *act,
 {
 	const copies *quads = p->quads, *end = quads + 8 * AT_ONCE;
 	const int16_t (*scale)[32] = &p->scale[sub];
+	const char *next;
 	uint32_t apart = 0;
 	__m256i lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3;
 	COLUMN(0);
@@ -188,9 +199,7 @@ tile(const int n, const struct part *p, size_t sub, const char *act,
 	COLUMN(2);
 	COLUMN(3);
 
-	prefetch_columns(pairs0, act_stride, n);
-	prefetch_columns((const char *)pairs0 + 64, act_stride, n);
-	prefetch_columns((const char *)pairs0 + 128, act_stride, n);
+	next = (const char *)pairs0 + n * act_stride;
 	EACH_COLUMN(APART);
 	if (sub == 0)
 		EACH_COLUMN(CLEAR);
@@ -199,7 +208,11 @@ tile(const int n, const struct part *p, size_t sub, const char *act,
 	for (; quads < end; quads += 8, scale++, apart >>= 8) {
 		__m256i s0 = load_32(*scale), s1 = load_32(*scale + 16);
 
-		if (apart & 1) {
+		/* a column of the next tile with each sub-block: all at once
+		 * this tile's own loads would wait behind them */
+		prefetch_pairs(next);
+		next += act_stride;
+		if (__builtin_expect(apart & 1, 0)) {
 			EACH_COLUMN(FORGET);
 			EIGHT_QUADS(MAC_APART);
 		} else {
