@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the master tells; its word on models and workers is taken as it comes. */
+/* What the master tells; its word on models and workers is taken as it is. */
 #include "config.h"
 
 #include "gate/core.h"

@@ -17,10 +17,17 @@
 #include "base/clock.h"
 #include "gate_world.h"
 
+#define JOIN_US	30000	/* by so much less do the times of two differ */
+
+/* A round begins; it stays open until all who watch have joined it. */
 static uint32_t
 hear_procs(void)
 {
-	return hear_late(&o.master, MSG_PROCS).seq;
+	uint32_t seq = hear_late(&o.master, MSG_PROCS).seq;
+
+	usleep(JOIN_US);
+	spin();
+	return seq;
 }
 
 static void
