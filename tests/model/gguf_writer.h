@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "model/gguf.h"
 
+#define GW_FILE_MAX	(1 << 26)	/* bytes of a file, at most */
+
 struct gguf_writer {
 	uint32_t	 version;
 	uint64_t	 n_kv;		/* both may be changed before the end */
