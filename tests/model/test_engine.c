@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#include "engine_rig.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,191 +19,9 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "base/utf8.h"
-#include "fixture.h"
 #include "kernels/kernels.h"
-#include "wire/msg.h"
-#include "worker/engine.h"
 
-#define N_CTX		512
-/* Takes every run of request(), and its cache holds only one such context. */
-#define SMALL_CTX	192
-#define N_PARALLEL	8
-#define MAX_STEPS	100000
-#define MAX_RUNS	64
-
-/* What a client would have of one run. */
-struct answer {
-	uint32_t	 tokens[N_CTX];
-	size_t		 n;
-	struct buf	 text;
-	struct buf	 logprobs;
-	bool		 started;
-	bool		 ended;
-	int		 code;
-	char		 cause[256];
-	unsigned	 finish;
-	uint32_t	 prompt_tokens;
-	uint32_t	 completion_tokens;
-	char		 stop[64];
-	size_t		 n_steps;	/* when it ended */
-};
-
-static struct model *model;
-static struct answer answers[MAX_RUNS];
-static size_t n_steps;
-static char link_a, link_b;
-
-static const char *const prompts[] = { "Once upon a time",
-    "The little dog", "\xc3\x89tude: ", "Lily and Tom went to the park.",
-    "One day a bird", "Mom said", "In the big wood there was a fox who",
-    "x", "The king had three sons. The first", "Why" };
-
-/* ---- a machine in numbers ---- */
-
-/* Its clock goes on by what layers cost when the engine looks at it after a
- * layer, which it does while prompts are beside streams, and by the rest of the
- * step at the look after that. */
-static struct engine *timed;	/* NULL: it stands still */
-static uint64_t timed_ns = 1;
-static size_t timed_step, timed_looks;
-static uint64_t timed_start_ns;
-static double timed_off;
-static bool timed_done;
-
-static double
-cost_ms(const struct plan_work *w)
-{
-	return 60 + 5 * (double)w->n_decode + (5 * (double)w->n_prompt +
-	    0.01 * w->prompt_reach) * (1 - w->put_off);
-}
-
-static uint64_t
-timed_clock(void)
-{
-	double n_parts = 1, n_done;
-	struct plan_work w;
-
-	if (timed == NULL)
-		return timed_ns;
-	w = engine_last_work(timed);
-	if (timed_step != n_steps) {
-		timed_step = n_steps;
-		timed_looks = 0;
-		timed_start_ns = timed_ns;
-		timed_done = false;
-		return timed_ns;
-	}
-	if (timed_done)
-		return timed_ns;
-	if (timed_looks++ == 0)
-		timed_off = w.put_off;
-	if (w.n_decode > 0 && w.n_prompt > 0 && w.put_off <= timed_off)
-		n_parts = (double)model_desc(model)->n_layer * (1 - timed_off);
-	timed_done = (double)timed_looks >= n_parts;
-	/* the last layer, and the logits */
-	n_done = timed_done ? n_parts + 1 : (double)timed_looks;
-	timed_ns = timed_start_ns + (uint64_t)(cost_ms(&w) * n_done /
-	    (n_parts + 1) * 1e6);
-	return timed_ns;
-}
-
-/* Between two looks goes a millisecond. */
-static uint64_t
-probe_clock(void)
-{
-	static uint64_t ns = 1;
-
-	return ns += 1000000;
-}
-
-/* ---- the other end ---- */
-
-static void
-on_out(struct answer *a, const struct msg_out *m)
-{
-	assert_true(a->started);
-	for (size_t i = 0; i < m->tokens.n; i++)
-		a->tokens[a->n++] = words_at(m->tokens, i);
-	assert_true(utf8_is_valid(m->text.p, m->text.n));
-	buf_put(&a->text, m->text.p, m->text.n);
-	buf_put(&a->logprobs, m->logprobs.p, m->logprobs.n);
-}
-
-static void
-on_ended(struct answer *a, const struct msg_ended *m)
-{
-	a->ended = true;
-	a->code = m->code;
-	snprintf(a->cause, sizeof(a->cause), "%.*s", (int)m->text.n,
-	    m->text.n > 0 ? m->text.p : "");
-	a->finish = m->finish;
-	a->prompt_tokens = m->prompt_tokens;
-	a->completion_tokens = m->completion_tokens;
-	snprintf(a->stop, sizeof(a->stop), "%.*s", (int)m->stop_text.n,
-	    m->stop_text.n > 0 ? m->stop_text.p : "");
-	a->n_steps = n_steps;
-}
-
-static void
-receive(void *link, enum msg_type type, uint64_t id, const void *m)
-{
-	struct answer *a = &answers[id];
-
-	assert_ptr_equal(link, &link_a);
-	assert_false(a->ended);
-	switch (type) {
-	case MSG_STARTED:
-		assert_false(a->started);
-		a->started = true;
-		break;
-	case MSG_OUT:
-		on_out(a, m);
-		break;
-	case MSG_ENDED:
-		on_ended(a, m);
-		break;
-	default:
-		fail_msg("message %s", msg_name(type));
-	}
-}
-
-static void
-forget_answers(void)
-{
-	for (size_t i = 0; i < MAX_RUNS; i++) {
-		buf_fini(&answers[i].text);
-		buf_fini(&answers[i].logprobs);
-		memset(&answers[i], 0, sizeof(answers[i]));
-		buf_init(&answers[i].text, 1 << 20);
-		buf_init(&answers[i].logprobs, 1 << 20);
-	}
-	n_steps = 0;
-}
-
-/* ---- the engine ---- */
-
-struct bench {
-	struct pool	*pool;
-	struct kv_pool	*kv;
-	struct engine	*e;
-};
-
-/* What an engine may do differently without anybody noticing. */
-struct way {
-	uint32_t	 n_ctx;
-	int		 n_threads;
-	uint8_t		 speculate;
-	bool		 no_prefixes;
-	uint64_t	(*now_ns)(void);
-};
-
-/* Of no step can be said how long it takes, so slices are the least. */
-static uint64_t
-still_clock(void)
-{
-	return 1;
-}
+#define N_MANY 20
 
 /* Steps take any time, so slices have any size. */
 static uint64_t
@@ -212,96 +32,6 @@ wild_clock(void)
 	x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return now_ns += (x >> 33) % (x >> 63 != 0 ? 100000000 : 100000);
 }
-
-/* N_CTX: a cache with room for all; else for one context. */
-static void
-bench_open_way(struct bench *b, const struct way *w)
-{
-	struct kv_shape shape = model_kv_shape(model, ATTEND_F16);
-	struct engine_conf conf = { .model = model,
-	    .chat = chat_form_find(slice_of("")), .n_ctx = w->n_ctx,
-	    .n_parallel = N_PARALLEL, .send = receive, .now_ns = w->now_ns,
-	    .speculate = w->speculate, .no_prefixes = w->no_prefixes };
-	struct cause cause;
-
-	memset(b, 0, sizeof(*b));
-	assert_int_equal(pool_new(&b->pool, w->n_threads, &cause), 0);
-	assert_int_equal(kv_pool_new(&shape, w->n_ctx == N_CTX ?
-	    N_PARALLEL * N_CTX / KV_PAGE : w->n_ctx / KV_PAGE, &b->kv,
-	    &cause), 0);
-	conf.pool = b->pool;
-	conf.kv = b->kv;
-	assert_int_equal(engine_new(&conf, &b->e, &cause), 0);
-	forget_answers();
-}
-
-static void
-bench_open(struct bench *b, uint32_t n_ctx)
-{
-	const struct way w = { .n_ctx = n_ctx, .n_threads = 2,
-	    .now_ns = still_clock };
-
-	bench_open_way(b, &w);
-}
-
-static void
-bench_step(struct bench *b)
-{
-	n_steps++;
-	engine_step(b->e);
-}
-
-static void
-bench_finish(struct bench *b)
-{
-	while (engine_has_work(b->e)) {
-		bench_step(b);
-		assert_in_range(n_steps, 1, MAX_STEPS);
-	}
-	assert_int_equal(kv_pool_n_free(b->kv), kv_pool_n_pages(b->kv));
-}
-
-static void
-bench_close(struct bench *b)
-{
-	engine_free(&b->e);
-	assert_int_equal(kv_pool_n_free(b->kv), kv_pool_n_pages(b->kv));
-	kv_pool_free(&b->kv);
-	pool_free(&b->pool);
-}
-
-/* Run i of the tests: each has another prompt, length and way to sample. */
-static struct msg_run
-request(size_t i)
-{
-	return (struct msg_run){ .input = RUN_TEXT,
-	    .text = slice_of(prompts[i % N_ELEMENTS(prompts)]),
-	    .add_special = 1, .ignore_eos = i % 2, .n_probs = -1,
-	    .max_tokens = (int32_t)(60 + 37 * i % 100), .seed = 1000 + i,
-	    .temperature = i % 4 == 3 ? 0 : 0.8f,
-	    .top_k = i % 3 == 1 ? 40 : 0, .top_p = i % 3 == 2 ? 0.9f : 1,
-	    .repeat_penalty = i % 5 == 4 ? 1.1f : 1, .repeat_last_n = 64 };
-}
-
-static void
-assert_same_answer(const struct answer *a, const struct answer *b)
-{
-	assert_int_equal(a->n, b->n);
-	assert_memory_equal(a->tokens, b->tokens, a->n * sizeof(*a->tokens));
-	assert_int_equal(a->text.len, b->text.len);
-	if (a->text.len > 0)
-		assert_memory_equal(a->text.data, b->text.data, a->text.len);
-	assert_int_equal(a->logprobs.len, b->logprobs.len);
-	if (a->logprobs.len > 0)
-		assert_memory_equal(a->logprobs.data, b->logprobs.data,
-		    a->logprobs.len);
-	assert_int_equal(a->code, b->code);
-	assert_int_equal(a->finish, b->finish);
-	assert_string_equal(a->stop, b->stop);
-	assert_int_equal(a->completion_tokens, b->completion_tokens);
-}
-
-#define N_MANY 20
 
 /* Every run with nothing beside it. */
 static struct answer *
@@ -666,85 +396,6 @@ wrong_guesses_leave_nothing(void **state)
 	buf_fini(&want.logprobs);
 }
 
-/* ---- the size of steps ---- */
-
-/* Whatever the prompt, a step costs less than the gap of 200 ms, every stream
- * has its token in every step, and the prompt goes on in each. */
-static void
-gaps_are_bounded(void **state)
-{
-	static const struct way w = { N_CTX, 2, SPECULATE_NO, false,
-	    timed_clock };
-	static uint32_t many[N_CTX - 10];
-	struct msg_run m = request(1);
-	double rows = 0;
-	size_t n = 0;
-	struct bench b;
-
-	for (size_t i = 0; i < N_ELEMENTS(many); i++)
-		many[i] = 5 + i * 7 % 900;
-	bench_open_way(&b, &w);
-	timed = b.e;
-	m.max_tokens = 300;
-	for (size_t i = 0; i < 4; i++)
-		engine_run(b.e, &link_a, i, &m);
-	for (size_t i = 0; i < 8; i++)
-		bench_step(&b);
-	m.input = RUN_TOKENS;
-	m.tokens = (struct words){ many, N_ELEMENTS(many) };
-	m.max_tokens = 1;
-	engine_run(b.e, &link_a, 4, &m);
-	while (!answers[4].ended) {
-		struct plan_work work;
-
-		bench_step(&b);
-		work = engine_last_work(b.e);
-		assert_int_equal(work.n_decode, 4);
-		assert_true(work.n_prompt > 0);
-		assert_true(cost_ms(&work) <= 200);
-		rows += (double)work.n_prompt * (1 - work.put_off);
-		n++;
-	}
-	assert_int_equal(lround(rows), N_ELEMENTS(many));
-	/* the gap is made use of, but for the room that plans leave */
-	assert_in_range(n, N_ELEMENTS(many) / 24, N_ELEMENTS(many) / 9);
-	timed = NULL;
-	bench_finish(&b);
-	bench_close(&b);
-}
-
-/* After the probe the first slice beside streams makes use of the gap, and no
- * more than that. */
-static void
-probe_teaches_the_plan(void **state)
-{
-	static const struct way w = { N_CTX, 2, SPECULATE_NO, false,
-	    probe_clock };
-	static uint32_t many[N_CTX - 10];
-	struct msg_run m = request(1);
-	struct plan_work work;
-	struct cause cause;
-	struct bench b;
-
-	for (size_t i = 0; i < N_ELEMENTS(many); i++)
-		many[i] = 5 + i * 7 % 900;
-	bench_open_way(&b, &w);
-	assert_int_equal(engine_probe(b.e, &cause), 0);
-	m.max_tokens = 4;
-	engine_run(b.e, &link_a, 0, &m);
-	bench_step(&b);
-	m.input = RUN_TOKENS;
-	m.tokens = (struct words){ many, N_ELEMENTS(many) };
-	engine_run(b.e, &link_a, 1, &m);
-	bench_step(&b);
-	work = engine_last_work(b.e);
-	assert_int_equal(work.n_decode, 1);
-	/* a quarter more than it has measured */
-	assert_int_equal(work.n_decode + work.n_prompt, 40);
-	bench_finish(&b);
-	bench_close(&b);
-}
-
 /* ---- ends ---- */
 
 static void
@@ -851,12 +502,12 @@ echo_comes_with_the_first_token(void **state)
 	m.max_tokens = 3;
 	engine_run(b.e, &link_a, 0, &m);
 	bench_finish(&b);
-	assert_int_equal(strncmp(buf_cstr(&answers[0].text), prompts[0],
-	    strlen(prompts[0])), 0);
+	assert_int_equal(strncmp(buf_cstr(&answers[0].text), m.text.p,
+	    m.text.n), 0);
 	m.resume = (struct words){ answers[0].tokens, 1 };
 	engine_run(b.e, &link_a, 1, &m);
 	bench_finish(&b);
-	assert_null(strstr(buf_cstr(&answers[1].text), prompts[0]));
+	assert_null(strstr(buf_cstr(&answers[1].text), m.text.p));
 	bench_close(&b);
 }
 
@@ -891,53 +542,6 @@ logprobs_go_with_the_tokens(void **state)
 }
 
 /* A long prompt comes: those who generate get a token in every step. */
-static void
-long_prompts_freeze_nobody(void **state)
-{
-	static uint32_t many[N_CTX - 10];
-	struct bench b;
-	struct msg_run m = request(1);
-	size_t before;
-
-	for (size_t i = 0; i < N_ELEMENTS(many); i++)
-		many[i] = 5 + i % 200;
-	bench_open(&b, N_CTX);
-	m.max_tokens = 100;
-	engine_run(b.e, &link_a, 0, &m);
-	bench_step(&b);
-	before = answers[0].n;
-	m.input = RUN_TOKENS;
-	m.tokens = (struct words){ many, N_ELEMENTS(many) };
-	m.max_tokens = 1;
-	engine_run(b.e, &link_a, 1, &m);
-	engine_run(b.e, &link_a, 2, &m);
-	for (size_t i = 1; !answers[1].ended || !answers[2].ended; i++) {
-		bench_step(&b);
-		assert_int_equal(answers[0].n, before + i);
-	}
-	/* they took more than one step, and took turns */
-	assert_true(answers[1].n_steps > 4);
-	assert_in_range(answers[2].n_steps, answers[1].n_steps,
-	    answers[1].n_steps + 1);
-	bench_finish(&b);
-	bench_close(&b);
-}
-
-static int
-setup(void **state)
-{
-	model = open_tale_model();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	forget_answers();
-	model_free(&model);
-	return 0;
-}
-
 static size_t
 resident_bytes(void)
 {
@@ -986,16 +590,14 @@ main(void)
 		cmocka_unit_test(no_way_changes_anything),
 		cmocka_unit_test(guesses_end_where_they_must),
 		cmocka_unit_test(wrong_guesses_leave_nothing),
-		cmocka_unit_test(gaps_are_bounded),
-		cmocka_unit_test(probe_teaches_the_plan),
 		cmocka_unit_test(lengths_end_it),
 		cmocka_unit_test(bad_requests_are_refused),
 		cmocka_unit_test(cancelling),
 		cmocka_unit_test(echo_comes_with_the_first_token),
 		cmocka_unit_test(logprobs_go_with_the_tokens),
-		cmocka_unit_test(long_prompts_freeze_nobody),
 		cmocka_unit_test(room_for_a_long_context_is_free),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, engine_rig_setup,
+	    engine_rig_teardown);
 }
