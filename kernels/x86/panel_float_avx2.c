@@ -115,16 +115,19 @@ put(float *out, __m256 v)
 
 /*
  * A chain: n columns (a constant, 1..6) of n_k elements; strides in floats.
- * The first chain of an output is put there, others are added.
+ * The first chain of an output is put there, others are added.  What the next
+ * tile will read of its columns, from next_act on, is asked for.
  */
 ALWAYS_INLINE void
 tile_f32(const int n, const float *w, size_t n_k, const float *act,
-    size_t act_stride, float *out, size_t out_stride, bool is_first)
+    const float *next_act, size_t act_stride, float *out, size_t out_stride,
+    bool is_first)
 {
 	__m256 lo0, hi0, lo1, hi1, lo2, hi2, lo3, hi3, lo4, hi4, lo5, hi5;
 	size_t step = act_stride * sizeof(*act), step3 = 3 * step;
 	size_t step5 = 5 * step;
-	uintptr_t base = (uintptr_t)act - step, next = base + n * step;
+	uintptr_t base = (uintptr_t)act - step;
+	uintptr_t next = (uintptr_t)next_act - step;
 	const float *end = w + n_k / STEPS * STEPS * PANEL_ROWS;
 
 	COLUMNS(ASK_OUT, 0);
@@ -158,9 +161,11 @@ tile_f32(const int n, const float *w, size_t n_k, const float *act,
 #define TILE(n)								\
 static __attribute__((noinline)) void					\
 tile_f32_##n(const float *w, size_t n_k, const float *act,		\
-    size_t act_stride, float *out, size_t out_stride, bool is_first)	\
+    const float *next_act, size_t act_stride, float *out,		\
+    size_t out_stride, bool is_first)					\
 {									\
-	tile_f32(n, w, n_k, act, act_stride, out, out_stride, is_first); \
+	tile_f32(n, w, n_k, act, next_act, act_stride, out, out_stride,	\
+	    is_first);							\
 }
 TILE(1)
 TILE(2)
@@ -170,15 +175,17 @@ TILE(5)
 TILE(6)
 #undef TILE
 
-/* All columns; meanwhile the packed weights at `later` are asked for. */
+/* All columns; meanwhile the packed weights at `later` are asked for, and in
+ * the end the activations at later_act. */
 static void
 tiles_f32(const float *w, size_t n_k, const uint8_t *later, const float *act,
-    size_t act_stride, size_t n_cols, float *out, size_t out_stride,
-    bool is_first)
+    const float *later_act, size_t act_stride, size_t n_cols, float *out,
+    size_t out_stride, bool is_first)
 {
 	static void (*const tiles[])(const float *, size_t, const float *,
-	    size_t, float *, size_t, bool) = { NULL, tile_f32_1, tile_f32_2,
-	    tile_f32_3, tile_f32_4, tile_f32_5, tile_f32_6 };
+	    const float *, size_t, float *, size_t, bool) = { NULL,
+	    tile_f32_1, tile_f32_2, tile_f32_3, tile_f32_4, tile_f32_5,
+	    tile_f32_6 };
 	size_t n_tiles = (n_cols + TILE_COLS_F32 - 1) / TILE_COLS_F32, n;
 	size_t n_wide = n_cols % n_tiles;	/* by a column */
 
@@ -188,7 +195,8 @@ tiles_f32(const float *w, size_t n_k, const uint8_t *later, const float *act,
 		n_wide -= n_wide > 0;
 		prefetch(later, LATER_BYTES);
 		later += LATER_BYTES;
-		tiles[k](w, n_k, act, act_stride, out, out_stride, is_first);
+		tiles[k](w, n_k, act, n_tiles > 1 ? act + k * act_stride :
+		    later_act, act_stride, out, out_stride, is_first);
 		act += k * act_stride;
 		out += k * out_stride;
 	}
@@ -282,7 +290,8 @@ group_f32(const int t, const uint8_t *w, size_t element_bytes, size_t n_panels,
 			    chunk);
 			p = j + 1 < n_panels ? p + n_in * element_bytes :
 			    w + (i + n) * element_bytes;
-			tiles_f32(chunk, n, p, act + i, act_stride, n_cols,
+			tiles_f32(chunk, n, p, act + i, j + 1 < n_panels ?
+			    act + i : act + i + n, act_stride, n_cols,
 			    out + j * PANEL_ROWS, out_stride, i == 0);
 		}
 }
