@@ -26,7 +26,8 @@
  * in one pass over the pages (online softmax).  A query's result has one
  * arithmetic per level: it depends neither on the other queries of its tile
  * nor on how many keys they see, and what lies behind the keys it sees is not
- * used.  Levels need not agree bit for bit.
+ * used.  Levels need not agree bit for bit; with ATTEND_Q8_0 a level may round
+ * queries and weights to 16 bits, and infinite queries to NaN.
  *
  * Long contexts are cut in chunks of ATTEND_CHUNK keys whose results are merged
  * in order (attend_merge), always the same ones, whoever computes them.

@@ -9,7 +9,7 @@
  *	vs_load vs_store vs_scale vs_total	the last in a fixed order
  *	vs_add		a vf to a vs, 8 lanes after the other
  *
- * and gets attend_f16() and attend_q8_0().
+ * and gets attend(), which does a tile of either form.
  *
  * A step of STEP_PAGES pages has one maximum.  It goes through in panels
  * [k][BLOCK] of floats in the near cache, once for all queries: a block of keys
@@ -166,17 +166,17 @@ struct ahead {
 	size_t		 bytes_a_call;
 };
 
-/* The step of pages behind this one, or the first of what comes next, over
+/* Up to n_most pages from a page on, or the first of what comes next, over
  * n_calls calls. */
 static void
-ahead_begin(struct ahead *h, const struct attend_tile *t, size_t step,
-    size_t head_bytes, size_t n_calls)
+ahead_begin(struct ahead *h, const struct attend_tile *t, size_t page,
+    size_t n_most, size_t head_bytes, size_t n_calls)
 {
-	size_t page = (step + 1) * STEP_PAGES, n = t->n_pages;
+	size_t n = t->n_pages;
 
 	*h = (struct ahead){ .t = t, .head = t->head, .pages = t->pages,
 	    .page = page, .head_bytes = head_bytes,
-	    .bytes_a_call = (head_bytes / LINE * STEP_PAGES / n_calls + 1) *
+	    .bytes_a_call = (head_bytes / LINE * n_most / n_calls + 1) *
 	    LINE };
 	if (page >= n && t->next_head != NULL) {
 		h->head = t->next_head;
@@ -184,7 +184,7 @@ ahead_begin(struct ahead *h, const struct attend_tile *t, size_t step,
 		h->page = 0;
 		n = t->n_next_pages;
 	}
-	h->end = h->page + STEP_PAGES < n ? h->page + STEP_PAGES : n;
+	h->end = h->page + n_most < n ? h->page + n_most : n;
 }
 
 /* Where bytes_a_call bytes to be fetched begin; NULL when there are none. */
@@ -307,13 +307,16 @@ scores_of_step(const enum attend_form form, struct attend_work *x,
 		}
 }
 
-/* The largest of the first n scores, a multiple of VF_LANES. */
+/* The largest of the first n scores; the next ones, up to a whole vector, become
+ * -infinity. */
 VF_HERE float
-largest_score(const float *score, size_t n)
+largest_score(float *score, size_t n)
 {
 	vf even = vf_set1(-INFINITY), odd = even;
 	size_t j;
 
+	for (; n % VF_LANES != 0; n++)
+		score[n] = -INFINITY;
 	for (j = 0; j + 2 * VF_LANES <= n; j += 2 * VF_LANES) {
 		even = vf_max(vf_load(score + j), even);
 		odd = vf_max(vf_load(score + j + VF_LANES), odd);
@@ -323,19 +326,32 @@ largest_score(const float *score, size_t n)
 	return vf_largest(vf_max(even, odd));
 }
 
+/* Turn scores into weights, which are added to sum.  A function of its own, so
+ * that the constants of the loop find registers. */
+static void __attribute__((noinline))
+weigh(float *score, size_t n, float by, float max, float *sum)
+{
+	vf above = vf_set1(max == -INFINITY ? 0 : -max);
+	vf scale = vf_set1(by), w;
+	vs total = vs_load(sum);
+
+	for (size_t j = 0; j < n; j += VF_LANES) {
+		w = vf_exp2(vf_fma(vf_load(score + j), scale, above));
+		vf_store(score + j, w);
+		total = vs_add(total, w);
+	}
+	vs_store(sum, total);
+}
+
 /* The maximum of a query with this step's scores, and what becomes of the
  * sums so far. */
 VF_HERE void
 raise_max(struct attend_work *x, size_t i)
 {
 	struct attend_sum *s = &x->t->sums[i];
-	float *score = x->scores[i], max;
-	size_t n_keys = x->n_keys[i];
+	float max = largest_score(x->scores[i], x->n_keys[i]) * x->t->scale;
 	vf w;
 
-	for (; n_keys % VF_LANES != 0; n_keys++)
-		score[n_keys] = -INFINITY;
-	max = largest_score(score, n_keys) * x->t->scale;
 	x->factor[i] = 1;
 	if (!(max > s->max))
 		return;
@@ -343,23 +359,6 @@ raise_max(struct attend_work *x, size_t i)
 	x->factor[i] = vf_first(w);
 	vs_store(x->sum[i], vs_scale(vs_load(x->sum[i]), x->factor[i]));
 	s->max = max;
-}
-
-/* Turn a query's scores into weights. */
-VF_HERE void
-weigh(struct attend_work *x, size_t i)
-{
-	float max = x->t->sums[i].max, *score = x->scores[i];
-	vf above = vf_set1(max == -INFINITY ? 0 : -max);
-	vf scale = vf_set1(x->t->scale), w;
-	vs sum = vs_load(x->sum[i]);
-
-	for (size_t j = 0; j < x->n_keys[i]; j += VF_LANES) {
-		w = vf_exp2(vf_fma(vf_load(score + j), scale, above));
-		vf_store(score + j, w);
-		sum = vs_add(sum, w);
-	}
-	vs_store(x->sum[i], sum);
 }
 
 /* Of tiles whose queries don't see the same keys, those that all see, then
@@ -476,7 +475,8 @@ attend(const enum attend_form form, struct attend_tile *t)
 		few_begin(&x);
 	for (size_t i = 0; i * STEP < t->n_keys[last]; i++) {
 		look_at_step(&x, i);
-		ahead_begin(&x.ahead, t, i, head_bytes, n_calls);
+		ahead_begin(&x.ahead, t, (i + 1) * STEP_PAGES, STEP_PAGES,
+		    head_bytes, n_calls);
 		if (is_few)
 			few_scores(form, &x, x.n_keys[last]);
 		else
@@ -484,7 +484,8 @@ attend(const enum attend_form form, struct attend_tile *t)
 		for (size_t j = x.first; j < t->n_queries; j++)
 			raise_max(&x, j);
 		for (size_t j = x.first; j < t->n_queries; j++)
-			weigh(&x, j);
+			weigh(x.scores[j], x.n_keys[j], t->scale,
+			    t->sums[j].max, x.sum[j]);
 		if (is_few)
 			few_values(form, &x);
 		else
@@ -492,16 +493,4 @@ attend(const enum attend_form form, struct attend_tile *t)
 	}
 	for (size_t i = 0; i < t->n_queries; i++)
 		t->sums[i].sum = vs_total(vs_load(x.sum[i]));
-}
-
-static void
-attend_f16(struct attend_tile *t)
-{
-	attend(ATTEND_F16, t);
-}
-
-static void
-attend_q8_0(struct attend_tile *t)
-{
-	attend(ATTEND_Q8_0, t);
 }

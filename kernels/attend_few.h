@@ -315,9 +315,13 @@ few_begin(struct attend_work *x)
 
 	for (size_t i = 0; i < t->n_queries; i++)
 		for (size_t d = 0, n; d < t->head_dim; d += n) {
+			float *to = x->few_q + d * FEW_MOST + i * RUN;
+
 			n = t->head_dim - d < RUN ? t->head_dim - d : RUN;
-			memcpy(x->few_q + d * FEW_MOST + i * RUN, t->q[i] + d,
-			    n * sizeof(float));
+			if (n == RUN)		/* without a call */
+				memcpy(to, t->q[i] + d, RUN * sizeof(*to));
+			else
+				memcpy(to, t->q[i] + d, n * sizeof(*to));
 		}
 }
 

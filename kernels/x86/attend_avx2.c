@@ -6,6 +6,7 @@
 
 #include "kernels/x86/avx2.h"
 
+#include "base/mem.h"
 #include "kernels/x86/vf_avx2.h"
 
 typedef __m256 vs;
@@ -68,6 +69,13 @@ vf_exp2(vf x)
 }
 
 #include "kernels/attend_body.h"
+#include "kernels/x86/attend_q8_avx2.h"
+
+static void
+attend_f16(struct attend_tile *t)
+{
+	attend(ATTEND_F16, t);
+}
 
 /* Four pairs at a time, in the operations of ref. */
 static void

@@ -71,6 +71,18 @@ vf_exp2(vf x)
 
 #include "kernels/attend_body.h"
 
+static void
+attend_f16(struct attend_tile *t)
+{
+	attend(ATTEND_F16, t);
+}
+
+static void
+attend_q8_0(struct attend_tile *t)
+{
+	attend(ATTEND_Q8_0, t);
+}
+
 void
 avx512_overlay_attend(struct kern_table *t)
 {

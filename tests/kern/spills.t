@@ -22,8 +22,6 @@ OBJECTS = {
 }
 # Functions that may have so many such operands in a loop.  A number may fall, never rise.
 ALLOWED = {
-    # a constant of the scores, once for 8 of them
-    "libkern_avx2": {"attend_q8_0": 1, "attend_f16": 1},
     # 12 registers of sums leave 4 for the rest: floats of a block's end, once for 32 elements of 6 columns ...
     "libkern_avxvnni": {"panel_q8_0_many": 16, "panel_q4_0_many": 12, "panel_q4_1_many": 8, "panel_q5_0_many": 18,
                         "panel_q5_1_many": 12, "panel_mxfp4_many": 12, "panel_iq4_nl_many": 12,
