@@ -307,8 +307,8 @@ scores_of_step(const enum attend_form form, struct attend_work *x,
 		}
 }
 
-/* The largest of the first n scores; the next ones, up to a whole vector, become
- * -infinity. */
+/* The largest of the first n scores; the next ones, up to a whole vector,
+ * become -infinity. */
 VF_HERE float
 largest_score(float *score, size_t n)
 {
