@@ -119,13 +119,29 @@ add_wide(vd sum, vf v)
 	return vd_add(vd_add(sum, vd_low(v)), vd_high(v));
 }
 
+/* e^(x - max) of whole vectors, and their sum.  A function of its own, so that
+ * the constants of the loop find registers. */
+static __attribute__((noinline)) vd
+exp_all(float *x, size_t n, float max)
+{
+	const vf m = vf_set1(max);
+	vd sum = vd_zero();
+
+	for (size_t i = 0; i < n; i += VF_LANES) {
+		vf v = exp_of(vf_sub(vf_load(x + i), m));
+
+		vf_store(x + i, v);
+		sum = add_wide(sum, v);
+	}
+	return sum;
+}
+
 static void
 softmax(float *x, size_t n)
 {
 	float max = largest(x, n), scale;
-	const vf m = vf_set1(max);
-	vd sum = vd_zero();
-	size_t i;
+	size_t i = n - n % VF_LANES;
+	vd sum;
 	vf v;
 
 	if (max == -INFINITY) {
@@ -134,13 +150,9 @@ softmax(float *x, size_t n)
 			x[i] = isnan(x[i]) ? x[i] : 0;
 		return;
 	}
-	for (i = 0; i + VF_LANES <= n; i += VF_LANES) {
-		v = exp_of(vf_sub(vf_load(x + i), m));
-		vf_store(x + i, v);
-		sum = add_wide(sum, v);
-	}
+	sum = exp_all(x, i, max);
 	if (i < n) {
-		v = exp_of(vf_sub(vf_load_n(x + i, n - i), m));
+		v = exp_of(vf_sub(vf_load_n(x + i, n - i), vf_set1(max)));
 		vf_store_n(x + i, v, n - i);
 		sum = add_wide(sum, vf_load_n(x + i, n - i));
 	}
