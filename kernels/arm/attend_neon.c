@@ -47,7 +47,7 @@ vs_add(vs a, vf b)
 	return (vs){ vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high) };
 }
 
-/* ((0+4) + (2+6)) + ((1+5) + (3+7)), as AVX2 does it */
+/* ((0+4) + (1+5)) + ((2+6) + (3+7)) */
 VF_HERE float
 vs_total(vs v)
 {
