@@ -111,13 +111,21 @@ r = threading.Thread(target=lambda: in_threads(1, lambda i: d.stream_text("The",
                                                                           ignore_eos=True)))
 r.start()
 first.wait(PATIENCE)
-os.kill(d.children("worker")[0], signal.SIGSTOP)
+worker = d.children("worker")[0]
+os.kill(worker, signal.SIGSTOP)
 t.equal(d.ctl("-t", "1", "stop").returncode, 4, "-t bounds the wait for a request that goes on")
 t.equal(d.process.poll(), None, "the daemon is still ending")
-os.kill(d.children("worker")[0], signal.SIGCONT)
+
+
+def resume():
+    """Not before the request was ended: it would end by itself, and the daemon with it."""
+    r.join(PATIENCE)
+    os.kill(worker, signal.SIGCONT)
+
+
+threading.Thread(target=resume).start()
 t.equal(d.ctl("stop", "--now").returncode, 0, "stop --now")
 t.ok(wait_until(lambda: d.process.poll() is not None, 1), "waits too")
-r.join(PATIENCE)
 t.equal(d.ctl("stop").returncode, 3, "there is no daemon any more")
 shutil.rmtree(manager.dir)
 d.stop()
