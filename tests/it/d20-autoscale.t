@@ -85,7 +85,7 @@ def press(i):
 crowd = threading.Thread(target=lambda: in_threads(len(clients), press))
 crowd.start()
 t.ok(wait_until(lambda: workers() == most), f"a crowd brings {most}", model())
-t.ok("wait" in model()["workers_why"], "and it is said why", model())
+t.ok(wait_until(lambda: "wait" in model()["workers_why"]), "and it is said why", model())
 stop.set()
 crowd.join(PATIENCE)
 t.ok(wait_until(lambda: model()["workers"]["now"] == 1), "all but one go when the crowd has gone", model())
