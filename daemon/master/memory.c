@@ -337,15 +337,19 @@ memory_evict_more(struct master *m, const struct model *model,
 	return make_room(m, model, 1, why);
 }
 
-/* Do processes of such a model still end? */
+/* Do processes still end that make room: of models that gave way, and those
+ * that could not load in what there was? */
 static bool
 is_being_made(const struct master *m)
 {
 	const struct model *model;
+	const struct child *w;
 
 	TAILQ_FOREACH(model, &m->models, entry)
-		if (model->is_evicted && !TAILQ_EMPTY(&model->workers))
-			return true;
+		TAILQ_FOREACH(w, &model->workers, entry)
+			if (model->is_evicted || (w->is_surplus &&
+			    w->sup.has_process && !w->cost.is_known))
+				return true;
 	return false;
 }
 
