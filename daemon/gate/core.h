@@ -15,6 +15,8 @@
 
 /* ---- gate.c ---- */
 
+/* Nothing is known yet, and no channel is there. */
+void	 gate_init(struct gate *g);
 /* Replace an owned string. */
 void	 core_text(char **to, struct slice s);
 /* Copy into an array of that size, cut to fit. */

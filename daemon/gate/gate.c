@@ -6,7 +6,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "gate/history.h"
+#include "gate/news.h"
+#include "gate/rows.h"
+#include "gate/sched.h"
+#include "gate/watch.h"
+
+void
+gate_init(struct gate *g)
+{
+	memset(g, 0, sizeof(*g));
+	conf_init(&g->conf);
+	TAILQ_INIT(&g->models);
+	TAILQ_INIT(&g->workers);
+	TAILQ_INIT(&g->tenants);
+	map_init(&g->requests);
+	map_init(&g->asks);
+	g->stats = xcalloc(1, sizeof(*g->stats));
+	g->history = xcalloc(1, sizeof(*g->history));
+	g->news = xcalloc(1, sizeof(*g->news));
+	news_init(g->news);
+	g->watch = watch_hub_new();
+	g->rows = xcalloc(1, sizeof(*g->rows));
+	rows_init(g->rows, (size_t)g->conf.log_pending_rows);
+	g->deadlines = xcalloc(1, sizeof(*g->deadlines));
+	g->started_ms = clock_unix_ms();
+	g->reqlog_lost_ns = clock_now_ns();
+	str_copy(g->state, "starting", sizeof(g->state));
+}
 
 void
 core_text(char **to, struct slice s)

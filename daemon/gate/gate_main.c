@@ -7,7 +7,6 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <ev.h>
 
@@ -15,13 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/pulse.h"
-#include "base/str.h"
 #include "gate/core.h"
-#include "gate/history.h"
-#include "gate/news.h"
-#include "gate/rows.h"
-#include "gate/sched.h"
-#include "gate/watch.h"
 
 #define MASTER_FD	3
 
@@ -29,29 +22,6 @@ static void
 on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	links_tick(w->data, clock_now_ns());
-}
-
-static void
-gate_init(struct gate *g)
-{
-	memset(g, 0, sizeof(*g));
-	conf_init(&g->conf);
-	TAILQ_INIT(&g->models);
-	TAILQ_INIT(&g->workers);
-	TAILQ_INIT(&g->tenants);
-	map_init(&g->requests);
-	map_init(&g->asks);
-	g->stats = xcalloc(1, sizeof(*g->stats));
-	g->history = xcalloc(1, sizeof(*g->history));
-	g->news = xcalloc(1, sizeof(*g->news));
-	news_init(g->news);
-	g->watch = watch_hub_new();
-	g->rows = xcalloc(1, sizeof(*g->rows));
-	rows_init(g->rows, (size_t)g->conf.log_pending_rows);
-	g->deadlines = xcalloc(1, sizeof(*g->deadlines));
-	g->started_ms = clock_unix_ms();
-	g->reqlog_lost_ns = clock_now_ns();
-	str_copy(g->state, "starting", sizeof(g->state));
 }
 
 /* Signals go to the master; a terminal's ^C reaches the whole group. */

@@ -22,7 +22,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "gate/history.h"
 #include "gate/news.h"
 #include "gate/rows.h"
 #include "gate/sched.h"
@@ -175,20 +174,8 @@ world_setup(void **state)
 
 	memset(&o, 0, sizeof(o));
 	log_set_level(LOG_LEVEL_ERROR);
-	conf_init(&g->conf);
-	TAILQ_INIT(&g->models);
-	TAILQ_INIT(&g->workers);
-	TAILQ_INIT(&g->tenants);
-	map_init(&g->requests);
-	map_init(&g->asks);
-	g->stats = xcalloc(1, sizeof(*g->stats));
-	g->history = xcalloc(1, sizeof(*g->history));
-	g->news = xcalloc(1, sizeof(*g->news));
-	news_init(g->news);
-	g->watch = watch_hub_new();
-	g->rows = xcalloc(1, sizeof(*g->rows));
-	rows_init(g->rows, 100);
-	g->deadlines = xcalloc(1, sizeof(*g->deadlines));
+	gate_init(g);
+	g->rows->max = 100;
 	assert_int_equal(fd_socketpair(fds), 0);
 	sync_init(&o.master.io, fds[1], R_MASTER, R_GATE);
 	links_init(g, ev_loop_new(0), fds[0]);
